@@ -1,0 +1,322 @@
+"""ModelEnsemble: several models that answer together."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from crds.base import (
+    Decimal,
+    Image,
+    ListAtomic,
+    ListMap,
+    MemberName,
+    Model,
+    ObjectName,
+    Quantity,
+    Rule,
+    Text,
+    exactly_one,
+)
+from crds.common import (
+    AGE_COLUMN,
+    READY_COLUMN,
+    WHY_COLUMN,
+    Column,
+    Kind,
+    Names,
+    Status,
+    short_name_rule,
+)
+from crds.engines import Engine
+
+ResourceName = Annotated[str, Field(max_length=128)]
+LabelValue = Annotated[str, Field(max_length=63)]
+
+
+class Resources(Model):
+    """Compute of one replica, as in a pod."""
+
+    requests: Annotated[
+        dict[ResourceName, Quantity],
+        Field(max_length=16, description="What the scheduler sets aside. Default: the limits."),
+    ] = {}
+    limits: Annotated[
+        dict[ResourceName, Quantity],
+        Field(
+            max_length=16,
+            description="The most it may use: cpu, memory, nvidia.com/gpu. Default: none.",
+        ),
+    ] = {}
+
+
+class Toleration(Model):
+    """A taint that the pods put up with, as in a pod."""
+
+    key: Annotated[
+        str | None, Field(max_length=253, description="Key of the taint. Default: every key.")
+    ] = None
+    operator: Annotated[
+        Literal["Exists", "Equal"] | None, Field(description="How to compare. Default Equal.")
+    ] = None
+    value: Annotated[
+        str | None, Field(max_length=63, description="Value of the taint, for Equal.")
+    ] = None
+    effect: Annotated[
+        Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None,
+        Field(description="Effect of the taint. Default: every effect."),
+    ] = None
+
+
+class ModelCache(Model):
+    """The volume at /models: exactly one."""
+
+    claim_name: Annotated[
+        ObjectName | None,
+        Field(description="A PersistentVolumeClaim that holds models. It outlives the pods."),
+    ] = None
+    size_limit: Annotated[
+        Quantity | None,
+        Field(description="Space on the node for what the engine downloads. Gone with the pod."),
+    ] = None
+
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("claimName", "sizeLimit"),)
+
+
+class Scaling(Model):
+    """How many replicas a member has."""
+
+    min_replicas: Annotated[
+        int, Field(ge=0, le=100, description="Replicas that always run. Default 1; 0 stops it.")
+    ] = 1
+
+
+class Sampling(Model):
+    """How a member chooses its words."""
+
+    temperature: Annotated[
+        Decimal | None,
+        Field(description="Randomness, 0 (none) to 2, as a string. Default: the engine's own."),
+    ] = None
+    top_p: Annotated[
+        Decimal | None,
+        Field(description="Share of probability to draw from, 0 to 1. Default: the engine's own."),
+    ] = None
+    seed: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=2_147_483_647,
+            description="Makes answers repeat, where the engine can. Default: none.",
+        ),
+    ] = None
+    max_tokens: Annotated[
+        int, Field(ge=1, le=32_768, description="Longest answer in tokens. Default 160.")
+    ] = 160
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.temperature) || double(self.temperature) <= 2.0",
+            'temperature must be from "0" to "2"',
+        ),
+        Rule("!has(self.topP) || double(self.topP) <= 1.0", 'topP must be from "0" to "1"'),
+    )
+
+
+class Member(Model):
+    """One voice of the ensemble."""
+
+    name: Annotated[
+        MemberName,
+        Field(description="Its name, a DNS label of at most 20 characters."),
+    ]
+    weight: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1000,
+            description="How much its vote counts beside the others'. Default 1. With 0 it answers "
+            "and is recorded, and decides nothing.",
+        ),
+    ] = 1
+    role: Annotated[
+        Text | None,
+        Field(
+            description="What this member looks after, told to it before every question. Default: "
+            "nothing."
+        ),
+    ] = None
+    engine: Annotated[Engine, Field(description="What it thinks with: exactly one.")]
+    sampling: Annotated[
+        Sampling | None, Field(description="How it chooses its words. Default: the engine's own.")
+    ] = None
+    timeout_seconds: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=600,
+            description="How long to wait for its answer. Default: `consensus.timeoutSeconds`.",
+        ),
+    ] = None
+    image: Annotated[
+        Image | None,
+        Field(description="Container image of the engine. Default: the operator's own choice."),
+    ] = None
+    resources: Annotated[
+        Resources | None,
+        Field(description="Compute of one replica. Default: no request, no limit."),
+    ] = None
+    node_selector: Annotated[
+        dict[ResourceName, LabelValue],
+        Field(max_length=16, description="Labels a node must have. Default: any node."),
+    ] = {}
+    tolerations: Annotated[
+        list[Toleration],
+        ListAtomic(),
+        Field(max_length=16, description="Taints that it puts up with. Default: none."),
+    ] = []
+    runtime_class_name: Annotated[
+        ObjectName | None, Field(description="RuntimeClass of the pods. Default: the node's own.")
+    ] = None
+    model_cache: Annotated[
+        ModelCache | None, Field(description="The volume at /models. Default: an empty one.")
+    ] = None
+    scaling: Annotated[Scaling | None, Field(description="How many replicas. Default: one.")] = None
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.engine.vllm) || !has(self.resources) || !has(self.resources.limits) || "
+            "!('nvidia.com/gpu' in self.resources.limits) || "
+            "string(self.resources.limits['nvidia.com/gpu']) == "
+            "string(has(self.engine.vllm.tensorParallel) ? self.engine.vllm.tensorParallel : 1)",
+            "engine.vllm.tensorParallel must equal resources.limits['nvidia.com/gpu']",
+        ),
+        Rule(
+            "!(has(self.engine.openai) || has(self.engine.anthropic) || has(self.engine.google)) "
+            "|| !(has(self.image) || has(self.resources) || has(self.scaling) || "
+            "has(self.modelCache) || has(self.nodeSelector) || has(self.tolerations) || "
+            "has(self.runtimeClassName))",
+            "a hosted engine runs no pod; remove image, resources, scaling, modelCache, "
+            "nodeSelector, tolerations and runtimeClassName",
+        ),
+    )
+
+
+class Consensus(Model):
+    """How the members agree."""
+
+    method: Annotated[
+        Literal["WeightedVote"],
+        Field(
+            description="`WeightedVote` (default): each member's answer counts with its weight; "
+            "the largest sum wins."
+        ),
+    ] = "WeightedVote"
+    timeout_seconds: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=600,
+            description="How long to wait for answers. Default 20. Who has not answered by then "
+            "does not vote.",
+        ),
+    ] = 20
+    minimum_votes: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=16,
+            description="Answers that a decision needs. Default: half the members, rounded up.",
+        ),
+    ] = None
+    when_no_quorum: Annotated[
+        Literal["BestMember", "Fallback"],
+        Field(
+            description="With fewer answers than that: `BestMember` (default) takes the answer "
+            "with the largest weight and says so; `Fallback` takes the Storyteller's fallback."
+        ),
+    ] = "BestMember"
+
+
+class ModelEnsembleSpec(Model):
+    """What a ModelEnsemble says."""
+
+    world_ref: Annotated[
+        ObjectName | None,
+        Field(description="The World it belongs to, in the same namespace. Default: none."),
+    ] = None
+    members: Annotated[
+        list[Member],
+        ListMap(),
+        Field(min_length=1, max_length=16, description="The models that answer, 1 to 16."),
+    ]
+    consensus: Annotated[Consensus, Field(description="How they agree.")] = Consensus()
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.members.exists(m, !has(m.weight) || m.weight > 0)",
+            "at least one member needs a weight above 0",
+            ".members",
+        ),
+        Rule(
+            "!has(self.consensus) || !has(self.consensus.minimumVotes) || "
+            "self.consensus.minimumVotes <= self.members.size()",
+            "consensus.minimumVotes must not exceed the number of members; lower it or add members",
+            ".consensus.minimumVotes",
+        ),
+    )
+
+
+class MemberStatus(Model):
+    """What the operator sees of one member."""
+
+    name: Annotated[str, Field(max_length=20, description="Its name.")]
+    engine: Annotated[str, Field(max_length=16, description="What it thinks with.")]
+    revision: Annotated[
+        str, Field(max_length=16, description="The revision that the spec asks for.")
+    ]
+    serving: Annotated[
+        str | None,
+        Field(max_length=16, description="The revision that answers now. Absent: none does."),
+    ] = None
+    ready: Annotated[int, Field(ge=0, description="Replicas of `revision` that are ready.")] = 0
+    desired: Annotated[int, Field(ge=0, description="Replicas of `revision` wanted.")] = 0
+    condition: Annotated[
+        Literal["Serving", "Starting", "RollingOut", "Hosted", "Stopped", "Failing"],
+        Field(description="Where it stands, in one word."),
+    ]
+    message: Annotated[
+        str | None, Field(max_length=512, description="Why, and what to do about it.")
+    ] = None
+
+
+class ModelEnsembleStatus(Status):
+    """What the operator sees of a ModelEnsemble."""
+
+    members: Annotated[
+        list[MemberStatus], ListMap(), Field(max_length=16, description="Each member.")
+    ] = []
+    members_ready: Annotated[
+        str | None, Field(max_length=16, description="Members that can answer of all, as in 3/3.")
+    ] = None
+    routes: Annotated[
+        str | None,
+        Field(max_length=16, description="Digest of the route table that the gateways follow."),
+    ] = None
+
+
+class ModelEnsemble(Kind):
+    """Several models that answer the same question in parallel and settle on one answer."""
+
+    names: ClassVar[Names] = Names("ModelEnsemble", "modelensembles", "me")
+    columns: ClassVar[tuple[Column, ...]] = (
+        READY_COLUMN,
+        Column("Members", ".status.membersReady", description="Members that can answer, of all."),
+        Column("World", ".spec.worldRef", description="The World it belongs to."),
+        WHY_COLUMN,
+        AGE_COLUMN,
+    )
+    selectable: ClassVar[tuple[str, ...]] = (".spec.worldRef",)
+    rules: ClassVar[tuple[Rule, ...]] = (short_name_rule(),)
+
+    spec: Annotated[ModelEnsembleSpec, Field(description="What you want.")]
+    status: Annotated[ModelEnsembleStatus, Field(description="What is.")] = ModelEnsembleStatus()

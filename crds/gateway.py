@@ -1,0 +1,46 @@
+"""What operator and gateway tell each other: the gateway's configuration and its report."""
+
+from pydantic import Field
+
+from crds.base import Model
+from crds.storyteller import Voice
+
+CONFIG_KEY = "gateway.json"
+#: Where the Secret of a hosted member is mounted: ``KEYS_DIR/<member>/<key>``.
+KEYS_DIR = "/var/run/fabula/keys"
+#: Where the gateway's volume is mounted.
+DATA_DIR = "/var/lib/fabula"
+DEFAULT_PERSONA = (
+    "You are the storyteller of a game. Speak plainly and briefly, in the world's own voice."
+)
+DEFAULT_FALLBACK = ("The story pauses for a breath.",)
+
+
+class GatewayConfig(Model):
+    """What the operator tells the gateways; ``generation`` is the Storyteller's."""
+
+    storyteller: str
+    namespace: str
+    generation: int
+    world: str | None = None
+    title: str
+    lore: str = ""
+    persona: str = DEFAULT_PERSONA
+    fallback_lines: tuple[str, ...] = DEFAULT_FALLBACK
+    #: The ConfigMap with the route table.
+    routes_config_map: str
+
+
+class GatewayReport(Model):
+    """What one gateway says of itself at ``/v1/status``."""
+
+    storyteller: str
+    #: ``generation`` of the configuration and of the route table that it follows; 0: none yet.
+    config_generation: int = 0
+    routes_generation: int = 0
+    voices: list[Voice] = Field(default_factory=list)
+    minimum_votes: int = 1
+    #: Whether enough members answer for a decision by vote.
+    quorum: bool = False
+    #: Decisions in the log.
+    decisions: int = 0

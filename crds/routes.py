@@ -1,0 +1,42 @@
+"""The route table: what the operator tells every gateway of an ensemble, in one ConfigMap."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from crds.base import Model
+from crds.engines import EngineKind
+from crds.ensemble import Sampling
+
+ROUTES_KEY = "routes.json"
+
+
+class Route(Model):
+    """How to ask one member, at the revision that serves."""
+
+    member: str
+    revision: str
+    weight: Annotated[int, Field(ge=0)]
+    engine: EngineKind
+    model: Annotated[str, Field(description="The name to ask for.")]
+    #: Base of the member's API, without ``/v1``; absent: the provider's own address.
+    url: str | None = None
+    #: File with the API key, for hosted engines.
+    key_file: str | None = None
+    role: str | None = None
+    sampling: Sampling = Sampling()
+    timeout_seconds: Annotated[int, Field(ge=1)]
+
+
+class RouteTable(Model):
+    """The members of an ensemble and how they agree. ``generation`` is the ensemble's."""
+
+    schema_version: Literal[1] = 1
+    ensemble: str
+    generation: int
+    method: Literal["WeightedVote"] = "WeightedVote"
+    #: A decision as a whole waits no longer than this.
+    timeout_seconds: Annotated[int, Field(ge=1)]
+    minimum_votes: Annotated[int, Field(ge=1)]
+    when_no_quorum: Literal["BestMember", "Fallback"]
+    routes: list[Route]

@@ -1,0 +1,173 @@
+"""Storyteller: the gateway that game clients call."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from crds.base import Image, ListAtomic, ListMap, Model, ObjectName, Quantity, Rule, Text
+from crds.common import (
+    AGE_COLUMN,
+    READY_COLUMN,
+    WHY_COLUMN,
+    Column,
+    ConfigMapRef,
+    DeletionPolicy,
+    Kind,
+    Names,
+    Scale,
+    Status,
+    short_name_rule,
+)
+from crds.ensemble import Resources
+
+
+class Persona(Model):
+    """Who speaks."""
+
+    config_map_ref: Annotated[ConfigMapRef, Field(description="The ConfigMap that holds the text.")]
+
+
+class Fallback(Model):
+    """What is said when no model can answer."""
+
+    lines: Annotated[
+        list[Annotated[Text, Field(max_length=500)]],
+        ListAtomic(),
+        Field(
+            min_length=1,
+            max_length=20,
+            description="Lines to choose from, in turn. A question with options gets its first "
+            "option beside the line.",
+        ),
+    ]
+
+
+class DecisionLog(Model):
+    """Where decisions are written."""
+
+    storage: Annotated[
+        Quantity,
+        Field(
+            description="Size of each replica's volume. Default 1Gi. Cannot change: Kubernetes "
+            "cannot resize the claims of a StatefulSet."
+        ),
+    ] = "1Gi"
+    storage_class_name: Annotated[
+        ObjectName | None,
+        Field(description="StorageClass of the volumes. Default: the cluster's. Cannot change."),
+    ] = None
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.storage == oldSelf.storage && "
+            "has(self.storageClassName) == has(oldSelf.storageClassName) && "
+            "(!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
+            "storage and storageClassName cannot change; delete the Storyteller and create it "
+            "again, with another name to keep the old volume",
+        ),
+    )
+
+
+class StorytellerSpec(Model):
+    """What a Storyteller says."""
+
+    world_ref: Annotated[
+        ObjectName | None,
+        Field(description="The World whose story it tells, in the same namespace. Default: none."),
+    ] = None
+    ensemble_ref: Annotated[
+        ObjectName,
+        Field(description="The ModelEnsemble that it asks, in the same namespace."),
+    ]
+    persona: Annotated[
+        Persona | None,
+        Field(description="Who speaks: told to every member. Default: a plain narrator."),
+    ] = None
+    replicas: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=9,
+            description="Gateways. Default 1. Sessions live in an embedded store that one gateway "
+            "owns, so more than one is refused without a World and held back with one.",
+        ),
+    ] = 1
+    fallback: Annotated[
+        Fallback | None,
+        Field(description="What is said when no model can answer. Default: one quiet line."),
+    ] = None
+    decision_log: Annotated[
+        DecisionLog, Field(description="Where decisions are written, one volume a gateway.")
+    ] = DecisionLog()
+    deletion_policy: Annotated[
+        DeletionPolicy | None,
+        Field(
+            description="What becomes of the volumes when this Storyteller is deleted: `Retain` or "
+            "`Delete`. Default: what the World says, else Retain."
+        ),
+    ] = None
+    image: Annotated[
+        Image | None,
+        Field(description="Container image of the gateway. Default: the operator's own choice."),
+    ] = None
+    resources: Annotated[
+        Resources | None,
+        Field(description="Compute of one gateway. Default: a small request, no limit."),
+    ] = None
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.replicas) || self.replicas == 1 || has(self.worldRef)",
+            "replicas above 1 need a World whose sessions are kept outside the gateway; set "
+            "replicas to 1, or set worldRef",
+            ".replicas",
+        ),
+    )
+
+
+class Voice(Model):
+    """How the gateways see one member."""
+
+    name: Annotated[str, Field(max_length=20, description="The member.")]
+    answers: Annotated[bool, Field(description="Whether it answers.")]
+    message: Annotated[
+        str | None, Field(max_length=512, description="Why not, and what to do about it.")
+    ] = None
+
+
+class StorytellerStatus(Status):
+    """What the operator sees of a Storyteller."""
+
+    url: Annotated[
+        str | None, Field(max_length=300, description="Where games call it, inside the cluster.")
+    ] = None
+    voices: Annotated[
+        list[Voice], ListMap(), Field(max_length=16, description="Each member of the ensemble.")
+    ] = []
+    answering: Annotated[
+        str | None, Field(max_length=16, description="Members that answer of all, as in 2/3.")
+    ] = None
+    replicas: Annotated[int, Field(ge=0, description="Gateways that run.")] = 0
+    selector: Annotated[
+        str | None, Field(max_length=300, description="Labels of the gateways, for autoscalers.")
+    ] = None
+
+
+class Storyteller(Kind):
+    """The service that a game asks for decisions and prose, and that writes each one down."""
+
+    names: ClassVar[Names] = Names("Storyteller", "storytellers", "st")
+    columns: ClassVar[tuple[Column, ...]] = (
+        READY_COLUMN,
+        Column("Answering", ".status.answering", description="Members that answer, of all."),
+        Column("World", ".spec.worldRef", description="The World it belongs to."),
+        Column("URL", ".status.url", description="Where games call it."),
+        WHY_COLUMN,
+        AGE_COLUMN,
+    )
+    scale: ClassVar[Scale | None] = Scale(".spec.replicas", ".status.replicas", ".status.selector")
+    selectable: ClassVar[tuple[str, ...]] = (".spec.worldRef", ".spec.ensembleRef")
+    rules: ClassVar[tuple[Rule, ...]] = (short_name_rule(),)
+
+    spec: Annotated[StorytellerSpec, Field(description="What you want.")]
+    status: Annotated[StorytellerStatus, Field(description="What is.")] = StorytellerStatus()
