@@ -1,6 +1,6 @@
 """Storyteller: the gateway that game clients call."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -130,6 +130,13 @@ class Voice(Model):
 
     name: Annotated[str, Field(max_length=20, description="The member.")]
     answers: Annotated[bool, Field(description="Whether it answers.")]
+    reason: Annotated[
+        Literal["KeyMissing", "Unreachable", "Failing"] | None,
+        Field(
+            description="Why it does not: `KeyMissing` (its API key is not mounted), `Unreachable` "
+            "(no answer to a probe), `Failing` (its last answers were errors; it rests)."
+        ),
+    ] = None
     message: Annotated[
         str | None, Field(max_length=512, description="Why not, and what to do about it.")
     ] = None

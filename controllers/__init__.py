@@ -1,0 +1,1 @@
+"""The decisions: pure functions ``plan(observed, now) -> Plan``, one module or folder a kind."""

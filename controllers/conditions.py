@@ -1,0 +1,94 @@
+"""Conditions after kstatus: Ready, Reconciling, Stalled, with times that move only when they do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from controllers.plan import Event
+from crds.common import Condition, LastRequest, Status
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to say about an object.
+
+    ``stalled`` means that a person has to change something; ``reconciling`` that work is under
+    way or that something is awaited.
+    """
+
+    ready: bool
+    reason: str
+    message: str
+    reconciling: bool = False
+    stalled: bool = False
+
+
+def timestamp(now: datetime) -> str:
+    """RFC 3339 in UTC, to the second."""
+    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def conditions(
+    verdict: Verdict, old: Sequence[Condition], generation: int, now: datetime
+) -> list[Condition]:
+    """The three conditions. `lastTransitionTime` is kept where the status did not change."""
+    known = {condition.type: condition for condition in old}
+    stated = (
+        ("Ready", verdict.ready),
+        ("Reconciling", verdict.reconciling),
+        ("Stalled", verdict.stalled),
+    )
+    out = []
+    for kind, holds in stated:
+        status = "True" if holds else "False"
+        before = known.get(kind)
+        since = (
+            before.last_transition_time if before and before.status == status else timestamp(now)
+        )
+        speaks = kind == "Ready" or holds
+        out.append(
+            Condition(
+                type=kind,
+                status=status,
+                reason=verdict.reason if speaks else f"Not{kind}",
+                message=clip(verdict.message, 1024) if speaks else "",
+                last_transition_time=since,
+                observed_generation=generation,
+            )
+        )
+    return out
+
+
+def clip(text: str, length: int) -> str:
+    """At most so many characters, with a mark where something was cut."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def change_events(old: Status, new: Status) -> tuple[Event, ...]:
+    """The Event of a Ready condition whose status or reason changed."""
+    before = next((c for c in old.conditions if c.type == "Ready"), None)
+    after = next((c for c in new.conditions if c.type == "Ready"), None)
+    if after is None:
+        return ()
+    if before and (before.status, before.reason) == (after.status, after.reason):
+        return ()
+    kind = "Normal" if after.status == "True" or _under_way(new) else "Warning"
+    return (Event(kind, after.reason, after.message),)
+
+
+def _under_way(status: Status) -> bool:
+    return any(c.type == "Reconciling" and c.status == "True" for c in status.conditions)
+
+
+def answer(old: Status, now: datetime) -> LastRequest | None:
+    """The answer to `status.request`: the one that stands, or a new one to a new id."""
+    asked, answered = old.request, old.last_request
+    if asked is None or (answered and answered.id == asked.id):
+        return answered
+    return LastRequest(
+        action=asked.action,
+        id=asked.id,
+        outcome="Done",
+        message="everything was looked at again",
+        at=timestamp(now),
+    )

@@ -1,0 +1,170 @@
+"""What a decision is made of (`Observed` things) and what comes out of it (`Plan`).
+
+Objects of the cluster are plain dicts as the API server returns them; our own kinds are parsed.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from crds.common import Status
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, order=True)
+class Ref:
+    """Which object: enough to build its address."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+    @classmethod
+    def of(cls, obj: Object) -> "Ref":
+        meta = obj["metadata"]
+        return cls(obj["apiVersion"], obj["kind"], meta.get("namespace", ""), meta["name"])
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+class Children:
+    """The live objects that carry our labels, found by kind and name."""
+
+    def __init__(self, objects: Iterable[Object] = ()) -> None:
+        self._objects = {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects}
+
+    def get(self, kind: str, name: str) -> Object | None:
+        return self._objects.get((kind, name))
+
+    def of(self, kind: str) -> list[Object]:
+        """All of a kind, by name."""
+        return [obj for (k, _), obj in sorted(self._objects.items()) if k == kind]
+
+    def __iter__(self) -> Iterator[Object]:
+        return iter(self._objects.values())
+
+    def including(self, more: Iterable[Object]) -> "Children":
+        return Children([*self, *more])
+
+
+@dataclass(frozen=True)
+class Event:
+    """A Kubernetes Event about the object that is reconciled: what changed, for people."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Delete:
+    """An object to delete, and the uid that it must still have (a live read, not a memory)."""
+
+    ref: Ref
+    uid: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do next, in this order: apply, delete, tell, write the status.
+
+    Every action is idempotent, so that a run killed between any two of them is completed by the
+    next one.
+
+    Attributes:
+        apply: objects for server-side apply, complete with owner references and labels.
+        delete: objects to delete, each bound to its uid.
+        events: what changed since the status that was observed.
+        status: the new status, or None where the object is gone.
+        again_in: seconds until the next look even if nothing happens; None leaves it to the
+            periodic resync.
+    """
+
+    apply: tuple[Object, ...] = ()
+    delete: tuple[Delete, ...] = ()
+    events: tuple[Event, ...] = ()
+    status: Status | None = None
+    again_in: float | None = None
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What the operator decides where a spec is silent.
+
+    It goes into a revision when that is rendered and never again, so that a new default restarts
+    no model.
+    """
+
+    llamacpp_image: str
+    vllm_image: str
+    gateway_image: str
+    image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    cluster_domain: str = "cluster.local"
+
+
+def owner(obj_kind: str, api_version: str, name: str, uid: str) -> list[Object]:
+    """The owner references of a child. Set by hand: kopf.adopt copies labels, and Argo CD prunes
+    what carries its own."""
+    return [
+        {
+            "apiVersion": api_version,
+            "kind": obj_kind,
+            "name": name,
+            "uid": uid,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+    ]
+
+
+def controller_of(obj: Object) -> Object | None:
+    """The owner reference of the object's controller, where it has one."""
+    return next(
+        (ref for ref in obj["metadata"].get("ownerReferences", []) if ref.get("controller")), None
+    )
+
+
+@dataclass(frozen=True)
+class Conflicts:
+    """Children that the plan wants and somebody else controls."""
+
+    foreign: tuple[str, ...] = field(default=())
+    leaving: tuple[str, ...] = field(default=())
+
+
+def split_conflicts(
+    desired: Iterable[Object], live: Children, uid: str
+) -> tuple[list[Object], Conflicts]:
+    """The objects that are ours to apply, and those that are not.
+
+    A child is ours when it does not exist yet or when its controller is the object with this uid.
+    One left by an earlier object of the same name is on its way out (``leaving``); one of anybody
+    else is a conflict for a person (``foreign``), never forced.
+    """
+    ours: list[Object] = []
+    foreign: list[str] = []
+    leaving: list[str] = []
+    for obj in desired:
+        found = live.get(obj["kind"], obj["metadata"]["name"])
+        if found is None:
+            ours.append(obj)
+            continue
+        holder = controller_of(found)
+        mine = controller_of(obj)
+        label = f"{obj['kind']} {obj['metadata']['name']}"
+        if holder is None:
+            foreign.append(label)
+        elif holder["uid"] == uid:
+            (leaving.append(label) if _terminating(found) else ours.append(obj))
+        elif mine and (holder["kind"], holder["name"]) == (mine["kind"], mine["name"]):
+            leaving.append(label)
+        else:
+            foreign.append(f"{label} (of {holder['kind']} {holder['name']})")
+    return ours, Conflicts(tuple(foreign), tuple(leaving))
+
+
+def _terminating(obj: Object) -> bool:
+    return bool(obj["metadata"].get("deletionTimestamp"))
