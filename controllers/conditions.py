@@ -72,8 +72,8 @@ def change_events(old: Status, new: Status) -> tuple[Event, ...]:
         return ()
     if before and (before.status, before.reason) == (after.status, after.reason):
         return ()
-    kind = "Normal" if after.status == "True" or _under_way(new) else "Warning"
-    return (Event(kind, after.reason, after.message),)
+    calm = after.status == "True" or _under_way(new)
+    return (Event("Normal" if calm else "Warning", after.reason, after.message),)
 
 
 def _under_way(status: Status) -> bool:

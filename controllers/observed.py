@@ -1,0 +1,85 @@
+"""What the operator collects before a decision, frozen. The planners see nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from controllers.plan import Children, Defaults, Object, Ref
+from crds.common import ConfigMapRef
+from crds.ensemble import ModelEnsemble
+from crds.gateway import GatewayReport
+from crds.storyteller import Storyteller
+from crds.world import World
+
+
+@dataclass(frozen=True)
+class WorldObserved:
+    """A World, everything in its namespace that refers to it, and the ConfigMaps it names."""
+
+    world: World
+    ensembles: tuple[ModelEnsemble, ...] = ()
+    storytellers: tuple[Storyteller, ...] = ()
+    #: By ConfigMap name; a missing one is absent.
+    config_maps: Mapping[str, Object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EnsembleObserved:
+    """A ModelEnsemble, its World, and the live objects labelled with its name."""
+
+    ensemble: ModelEnsemble
+    defaults: Defaults
+    world: World | None = None
+    #: ControllerRevisions, Deployments, Services, PodDisruptionBudgets and ConfigMaps.
+    children: Children = field(default_factory=Children)
+    pods: tuple[Object, ...] = ()
+
+
+@dataclass(frozen=True)
+class StorytellerObserved:
+    """A Storyteller, what it refers to, and the live objects labelled with its name."""
+
+    storyteller: Storyteller
+    defaults: Defaults
+    world: World | None = None
+    ensemble: ModelEnsemble | None = None
+    #: By ConfigMap name: persona, and the lore of the world; a missing one is absent.
+    config_maps: Mapping[str, Object] = field(default_factory=dict)
+    #: StatefulSets, Services, ServiceAccounts, Roles, RoleBindings, ConfigMaps.
+    children: Children = field(default_factory=Children)
+    pods: tuple[Object, ...] = ()
+    #: What each gateway says of itself, by pod name; one that did not answer is absent.
+    reports: Mapping[str, GatewayReport] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StorytellerGone:
+    """A Storyteller that is no longer there, and the claims labelled with its name."""
+
+    name: str
+    namespace: str
+    claims: tuple[Object, ...] = ()
+
+
+def needs(obj: World | ModelEnsemble | Storyteller, world: World | None = None) -> frozenset[Ref]:
+    """What an object refers to: when one of these changes, the object is looked at again."""
+    namespace = obj.metadata.namespace
+    refs: set[Ref] = set()
+
+    def text(ref: ConfigMapRef | None) -> None:
+        if ref:
+            refs.add(Ref("v1", "ConfigMap", namespace, ref.name))
+
+    def ours(kind: str, name: str | None) -> None:
+        if name:
+            refs.add(Ref("fabula.dev/v1alpha1", kind, namespace, name))
+
+    if isinstance(obj, World):
+        text(obj.spec.lore.config_map_ref if obj.spec.lore else None)
+    else:
+        ours("World", obj.spec.world_ref)
+    if isinstance(obj, Storyteller):
+        ours("ModelEnsemble", obj.spec.ensemble_ref)
+        text(obj.spec.persona.config_map_ref if obj.spec.persona else None)
+        if world and world.spec.lore:
+            text(world.spec.lore.config_map_ref)
+    return frozenset(refs)
