@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -54,10 +53,13 @@ class IntOrString:
 
 
 class Model(BaseModel):
-    """An immutable piece of the API: camelCase in YAML, snake_case here, unknown fields refused."""
+    """An immutable piece of the API: camelCase in YAML, snake_case here, unknown fields refused.
+
+    Strict, because the API server does not take "5" for 5 either.
+    """
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, strict=True
     )
 
     #: CEL rules on this object.
@@ -76,12 +78,6 @@ def exactly_one(*members: str) -> Rule:
 
 def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _not_blank(value: str) -> str:
-    if not value.strip():
-        raise ValueError("must not be blank")
-    return value
 
 
 #: A DNS label. 20 characters for what becomes part of a child's name.
@@ -122,6 +118,6 @@ Image = Annotated[
     ),
 ]
 #: Text that a person reads or that a model is told.
-Text = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_not_blank)]
+Text = Annotated[str, StringConstraints(pattern=r"[^ \t\r\n]", max_length=4000)]
 #: A moment, RFC 3339 in UTC.
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=40)]

@@ -184,7 +184,7 @@ class Kind(Model):
             InvalidObjectError: a field is not what this version expects.
         """
         try:
-            return cls.model_validate(raw)
+            return cls.model_validate(raw, by_alias=True, by_name=False)
         except ValidationError as error:
             faults = "; ".join(
                 f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"

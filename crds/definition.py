@@ -58,7 +58,8 @@ def root_schema(kind: type[Kind]) -> Schema:
         model = field.annotation
         if not (isinstance(model, type) and issubclass(model, Model)):
             raise UnsupportedError(f"{kind.names.kind}.{name}: must be a model")
-        properties[name] = object_schema(model) | {"description": field.description}
+        schema_of = object_schema(model, defaults=name == "spec")
+        properties[name] = schema_of | {"description": field.description}
         if name == "spec":
             if field.is_required():
                 required.append(name)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from crds.base import (
     Decimal,
@@ -30,7 +30,9 @@ from crds.common import (
 from crds.engines import Engine
 
 ResourceName = Annotated[str, Field(max_length=128)]
-LabelValue = Annotated[str, Field(max_length=63)]
+LabelValue = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", max_length=63)
+]
 
 
 class Resources(Model):

@@ -1,5 +1,7 @@
 """What operator and gateway tell each other: the gateway's configuration and its report."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from crds.base import Model
@@ -26,7 +28,7 @@ class GatewayConfig(Model):
     title: str
     lore: str = ""
     persona: str = DEFAULT_PERSONA
-    fallback_lines: tuple[str, ...] = DEFAULT_FALLBACK
+    fallback_lines: Annotated[tuple[str, ...], Field(strict=False)] = DEFAULT_FALLBACK
     #: The ConfigMap with the route table.
     routes_config_map: str
 

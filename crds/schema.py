@@ -22,20 +22,21 @@ class UnsupportedError(TypeError):
     """A model says something that a structural schema has no word for."""
 
 
-def object_schema(model: type[Model], *, in_list: bool = False) -> Schema:
+def object_schema(model: type[Model], *, defaults: bool = True) -> Schema:
     """The schema of a model.
 
     Args:
         model: the model; its class-level ``rules`` become CEL rules.
-        in_list: below a list item nothing gets a schema default, because clients that compare
-            whole lists would see drift.
+        defaults: whether schema defaults are written. Below a list item they are not, because
+            clients that compare whole lists would see drift; nor in a status, where the API
+            server would write them on behalf of a person who only sets ``request``.
     """
     properties: dict[str, Schema] = {}
     required: list[str] = []
     for name, field in model.model_fields.items():
         alias = field.alias or name
         where = f"{model.__name__}.{name}"
-        schema = _field_schema(field, where, in_list=in_list)
+        schema = _field_schema(field, where, defaults=defaults)
         if not schema.get("description"):
             raise UnsupportedError(f"{where}: has no description; kubectl explain needs one")
         properties[alias] = schema
@@ -57,8 +58,8 @@ def cel(rule: Rule) -> Schema:
     return out
 
 
-def _field_schema(field: FieldInfo, where: str, *, in_list: bool) -> Schema:
-    schema = _type_schema(field.annotation, list(field.metadata), where, in_list=in_list)
+def _field_schema(field: FieldInfo, where: str, *, defaults: bool) -> Schema:
+    schema = _type_schema(field.annotation, list(field.metadata), where, defaults=defaults)
     if isinstance(field.json_schema_extra, Mapping):
         schema |= dict(field.json_schema_extra)
     if field.description:
@@ -66,7 +67,7 @@ def _field_schema(field: FieldInfo, where: str, *, in_list: bool) -> Schema:
     elif doc := _model_doc(field.annotation):
         schema["description"] = doc
     default = _default(field)
-    if default is not None and not in_list:
+    if default is not None and defaults:
         schema["default"] = default
     return schema
 
@@ -89,21 +90,19 @@ def _default(field: FieldInfo) -> Any:
     return value
 
 
-def _type_schema(annotation: Any, metadata: list[Any], where: str, *, in_list: bool) -> Schema:
+def _type_schema(annotation: Any, metadata: list[Any], where: str, *, defaults: bool) -> Schema:
     origin = get_origin(annotation)
     if origin is Annotated:
         inner, *more = get_args(annotation)
-        for item in more:
-            if isinstance(item, FieldInfo):
-                metadata = [*item.metadata, *metadata]
-            else:
-                metadata = [item, *metadata]
-        return _type_schema(inner, metadata, where, in_list=in_list)
+        own = [
+            m for item in more for m in (item.metadata if isinstance(item, FieldInfo) else [item])
+        ]
+        return _type_schema(inner, [*own, *metadata], where, defaults=defaults)
     if origin in (Union, types.UnionType):
         present = [arg for arg in get_args(annotation) if arg is not type(None)]
         if len(present) != 1:
             raise UnsupportedError(f"{where}: a union of types; use optional members and a rule")
-        return _type_schema(present[0], metadata, where, in_list=in_list)
+        return _type_schema(present[0], metadata, where, defaults=defaults)
     if origin is Literal:
         values = list(get_args(annotation))
         if not all(isinstance(value, str) for value in values):
@@ -114,7 +113,7 @@ def _type_schema(annotation: Any, metadata: list[Any], where: str, *, in_list: b
     if origin is dict:
         return _map_schema(get_args(annotation), metadata, where)
     if isinstance(annotation, type) and issubclass(annotation, Model):
-        return object_schema(annotation, in_list=in_list)
+        return object_schema(annotation, defaults=defaults)
     return _scalar_schema(annotation, metadata, where)
 
 
@@ -184,7 +183,7 @@ def _list_schema(item: Any, metadata: list[Any], where: str) -> Schema:
     low, high = _length(metadata, where)
     schema: Schema = {
         "type": "array",
-        "items": _type_schema(item, [], f"{where}[]", in_list=True),
+        "items": _type_schema(item, [], f"{where}[]", defaults=False),
         "maxItems": high,
     }
     if low is not None:
@@ -204,8 +203,22 @@ def _map_schema(args: tuple[Any, ...], metadata: list[Any], where: str) -> Schem
     low, high = _length(metadata, where)
     if low is not None:
         raise UnsupportedError(f"{where}: a map has no minimum here")
+    key = _type_schema(args[0], [], f"{where}{{key}}", defaults=False)
     return {
         "type": "object",
-        "additionalProperties": _type_schema(args[1], [], f"{where}{{}}", in_list=True),
+        "additionalProperties": _type_schema(args[1], [], f"{where}{{}}", defaults=False),
         "maxProperties": high,
+        "x-kubernetes-validations": [_key_rule(key, where)],
     }
+
+
+def _key_rule(key: Schema, where: str) -> Schema:
+    """Structural schemas have no word for the keys of a map; CEL has."""
+    if key["type"] != "string" or key.keys() - {"type", "pattern", "minLength", "maxLength"}:
+        raise UnsupportedError(f"{where}: keys are strings with max_length and, at most, a pattern")
+    high, pattern = key["maxLength"], key.get("pattern")
+    rule, message = f"self.all(key, key.size() <= {high}", f"keys have at most {high} characters"
+    if pattern:
+        rule += f" && key.matches('{pattern}')"
+        message += f" and match {pattern}"
+    return {"rule": rule + ")", "message": message}
