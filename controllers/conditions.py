@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from controllers.plan import Event
 from crds.common import Condition, LastRequest, Status
@@ -40,7 +41,7 @@ def conditions(
     )
     out = []
     for kind, holds in stated:
-        status = "True" if holds else "False"
+        status: Literal["True", "False"] = "True" if holds else "False"
         before = known.get(kind)
         since = (
             before.last_transition_time if before and before.status == status else timestamp(now)

@@ -1,0 +1,141 @@
+"""The plan of a ModelEnsemble: its members' pods, the route table, and what to say."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from controllers import conditions as say
+from controllers.conditions import Verdict
+from controllers.ensemble import routes
+from controllers.ensemble.members import MemberPlan, plan_member
+from controllers.ensemble.retire import retire
+from controllers.ensemble.revision import digest
+from controllers.observed import EnsembleObserved
+from controllers.plan import Conflicts, Event, Plan, owner, split_conflicts
+from crds.common import API_VERSION
+from crds.ensemble import MemberStatus, ModelEnsembleStatus
+from crds.routes import ROUTES_KEY
+
+#: Seconds between looks while something is not as it should be: pods tell why they wait only when
+#: asked.
+IMPATIENCE = 3.0
+
+
+def plan(seen: EnsembleObserved, now: datetime) -> Plan:
+    """What to do about a ModelEnsemble."""
+    ensemble = seen.ensemble
+    meta = ensemble.metadata
+    if meta.deletion_timestamp:
+        return Plan()
+    owners = owner("ModelEnsemble", API_VERSION, meta.name, meta.uid)
+    live_table = seen.children.get("ConfigMap", routes.config_map_name(meta.name))
+    before = routes.read(live_table)
+    routed = {route.member: route.revision for route in before.routes} if before else {}
+
+    members = [
+        plan_member(member, seen, routed.get(member.name), owners)
+        for member in ensemble.spec.members
+    ]
+    table = routes.config_map(
+        routes.table(ensemble, [member.route for member in members if member.route]),
+        live_table,
+        meta.namespace,
+        owners,
+        now,
+    )
+    desired = [obj for member in members for obj in member.objects] + [table]
+    ours, conflicts = split_conflicts(desired, seen.children, meta.uid)
+    keep = {member.status.name: member.revisions for member in members if member.revisions}
+    deletes, linger = retire(seen.children, keep, table, now)
+
+    verdict = _verdict(seen, members, conflicts)
+    status = ModelEnsembleStatus(
+        observed_generation=meta.generation,
+        conditions=say.conditions(verdict, ensemble.status.conditions, meta.generation, now),
+        last_request=say.answer(ensemble.status, now),
+        members=[member.status for member in members],
+        members_ready=f"{sum(_answers(m.status) for m in members)}/{len(members)}",
+        routes=digest(table["data"][ROUTES_KEY]),
+    )
+    waits = [linger] if linger else []
+    if verdict.reconciling or not verdict.ready:
+        waits.append(IMPATIENCE)
+    return Plan(
+        apply=tuple(ours),
+        delete=tuple(deletes),
+        events=(
+            *say.change_events(ensemble.status, status),
+            *_member_events(ensemble.status.members, status.members),
+        ),
+        status=status,
+        again_in=min(waits, default=None),
+    )
+
+
+def _answers(status: MemberStatus) -> bool:
+    return status.condition == "Hosted" or status.serving is not None
+
+
+def _verdict(
+    seen: EnsembleObserved, members: Sequence[MemberPlan], conflicts: Conflicts
+) -> Verdict:
+    """The first thing that a person should know."""
+    name = seen.ensemble.metadata.name
+    if conflicts.foreign:
+        return Verdict(
+            False,
+            "ChildConflict",
+            f"{', '.join(conflicts.foreign)} exists and is not of ModelEnsemble {name}; delete it "
+            "or rename the ensemble or member",
+            stalled=True,
+        )
+    if conflicts.leaving:
+        return Verdict(
+            False,
+            "WaitingForDeletion",
+            f"waiting until {', '.join(conflicts.leaving)} of an earlier object is gone",
+            reconciling=True,
+        )
+    if seen.ensemble.spec.world_ref and seen.world is None:
+        return Verdict(
+            False,
+            "WorldNotFound",
+            f"spec.worldRef names World {seen.ensemble.spec.world_ref}, which is not there; create "
+            "it and this goes on by itself",
+            reconciling=True,
+        )
+    failing = [member for member in members if member.fault]
+    if failing:
+        fault = failing[0].fault
+        assert fault is not None  # noqa: S101 - the line above chose those that have one
+        told = "; ".join(f"{m.status.name}: {m.status.message}" for m in failing)
+        return Verdict(False, fault.reason, told, stalled=True)
+    silent = [member.status for member in members if not _answers(member.status)]
+    waiting = [status for status in silent if status.condition != "Stopped"]
+    total = len(members)
+    if waiting:
+        told = "; ".join(f"{status.name}: {status.message}" for status in waiting)
+        return Verdict(False, "MembersStarting", told, reconciling=True)
+    if len(silent) == total:
+        return Verdict(
+            False,
+            "AllStopped",
+            "every member has scaling.minReplicas 0; raise it for one",
+            stalled=True,
+        )
+    if rolling := [m.status for m in members if m.status.condition in {"RollingOut", "Starting"}]:
+        told = "; ".join(f"{status.name}: {status.message}" for status in rolling)
+        return Verdict(True, "RollingOut", told, reconciling=True)
+    count = total - len(silent)
+    return Verdict(True, "MembersReady", f"{count} of {total} members can answer")
+
+
+def _member_events(old: Sequence[MemberStatus], new: Sequence[MemberStatus]) -> tuple[Event, ...]:
+    """An Event for each member whose serving revision changed."""
+    before = {status.name: status.serving for status in old}
+    return tuple(
+        Event("Normal", "MemberServing", f"{status.name} answers with revision {status.serving}")
+        for status in new
+        if status.condition != "Hosted"
+        and status.serving
+        and status.serving != before.get(status.name)
+    )

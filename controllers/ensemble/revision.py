@@ -1,0 +1,87 @@
+"""A member's revision: a name for what it is, and the pod template that was rendered for it once.
+
+A ControllerRevision keeps both, so that an operator upgrade or a new default restarts no model,
+and any stored revision can be returned to.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from controllers.plan import Defaults, Object
+from controllers.pods import child
+from crds.ensemble import Member
+
+#: What may change without a new revision: how much a member counts, how many replicas it has and
+#: how long it is waited for.
+UNVERSIONED = {"weight", "scaling", "timeout_seconds"}
+#: Old revisions kept for each member.
+HISTORY = 5
+
+
+def revision(member: Member) -> str:
+    """Eight hex digits of the member as the person wrote it.
+
+    Fields that were left out stay out, so that a default of a later version changes nothing.
+    """
+    said = member.model_dump(
+        mode="json", by_alias=True, exclude_unset=True, exclude_none=True, exclude=UNVERSIONED
+    )
+    return digest(said)
+
+
+def digest(value: object) -> str:
+    """Eight hex digits of the canonical JSON of a value."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def child_name(ensemble: str, member: str, rev: str) -> str:
+    """The name that Deployment, Service and ControllerRevision of a member revision share."""
+    return f"{ensemble}-{member}-{rev}"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What a ControllerRevision holds: the member as it was, and its pod template."""
+
+    member: Member
+    template: Object
+
+    @classmethod
+    def read(cls, stored: Object) -> "Rendered":
+        data = stored["data"]
+        return cls(Member.model_validate(data["member"]), data["template"])
+
+
+def controller_revision(
+    name: str,
+    namespace: str,
+    number: int,
+    rendered: Rendered,
+    labels: Object,
+    owners: list[Object],
+) -> Object:
+    """The ControllerRevision of a member revision; its data never changes."""
+    return child(
+        "apps/v1",
+        "ControllerRevision",
+        name,
+        namespace,
+        labels=labels,
+        owners=owners,
+        revision=number,
+        data={
+            "member": rendered.member.model_dump(
+                mode="json", by_alias=True, exclude_unset=True, exclude_none=True
+            ),
+            "template": rendered.template,
+        },
+    )
+
+
+def image(member: Member, defaults: Defaults) -> str:
+    """The container image of a member that runs as a pod."""
+    if member.image:
+        return member.image
+    return defaults.vllm_image if member.engine.vllm else defaults.llamacpp_image

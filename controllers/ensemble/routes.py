@@ -1,0 +1,102 @@
+"""The route table of an ensemble and the ConfigMap that carries it to the gateways."""
+
+import math
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+
+from controllers.conditions import timestamp
+from controllers.ensemble.workload import ensemble_labels
+from controllers.plan import Object
+from controllers.pods import child
+from crds.ensemble import Consensus, Member, ModelEnsemble, Sampling
+from crds.gateway import KEYS_DIR
+from crds.routes import ROUTES_KEY, Route, RouteTable
+
+#: When the table last changed. What it no longer names is taken down a little later.
+CHANGED = "fabula.dev/routes-changed-at"
+
+
+def config_map_name(ensemble: str) -> str:
+    return f"{ensemble}-routes"
+
+
+def route(versioned: Member, member: Member, rev: str, url: str | None, patience: int) -> Route:
+    """How to ask a member.
+
+    Args:
+        versioned: the member as it was at the revision that serves: engine, role, sampling.
+        member: the member as it is in the spec: weight and timeout apply at once.
+        rev: the revision that serves.
+        url: base of its API inside the cluster; None for a hosted engine.
+        patience: the ensemble's own timeout in seconds.
+    """
+    hosted = versioned.engine.hosted
+    key = hosted.api_key_secret_ref if hosted else None
+    return Route(
+        member=member.name,
+        revision=rev,
+        weight=member.weight,
+        engine=versioned.engine.kind,
+        model=hosted.model if hosted else member.name,
+        url=hosted.base_url if hosted else url,
+        key_file=f"{KEYS_DIR}/{member.name}/{key.key}" if key else None,
+        role=versioned.role,
+        sampling=versioned.sampling or Sampling(),
+        timeout_seconds=min(member.timeout_seconds or patience, patience),
+    )
+
+
+def minimum_votes(consensus: Consensus, members: int) -> int:
+    """Answers that a decision needs: declared, or half the members, rounded up."""
+    return consensus.minimum_votes or math.ceil(members / 2)
+
+
+def table(ensemble: ModelEnsemble, routes: list[Route]) -> RouteTable:
+    """The table that gateways follow."""
+    consensus = ensemble.spec.consensus
+    return RouteTable(
+        ensemble=ensemble.metadata.name,
+        generation=ensemble.metadata.generation,
+        method=consensus.method,
+        timeout_seconds=consensus.timeout_seconds,
+        minimum_votes=minimum_votes(consensus, len(ensemble.spec.members)),
+        when_no_quorum=consensus.when_no_quorum,
+        routes=routes,
+    )
+
+
+def config_map(
+    wanted: RouteTable, live: Object | None, namespace: str, owners: list[Object], now: datetime
+) -> Object:
+    """The ConfigMap with the table. Its time of change moves only with its content."""
+    text = wanted.model_dump_json(by_alias=True, exclude_none=True, indent=1)
+    changed = timestamp(now)
+    if live is not None and (live.get("data") or {}).get(ROUTES_KEY) == text:
+        changed = (live["metadata"].get("annotations") or {}).get(CHANGED, changed)
+    return child(
+        "v1",
+        "ConfigMap",
+        config_map_name(wanted.ensemble),
+        namespace,
+        labels=ensemble_labels(wanted.ensemble),
+        annotations={CHANGED: changed},
+        owners=owners,
+        data={ROUTES_KEY: text},
+    )
+
+
+def age(obj: Object, now: datetime) -> timedelta:
+    """How long the table has been as it is."""
+    return now - datetime.fromisoformat(obj["metadata"]["annotations"][CHANGED])
+
+
+def read(live: Object | None) -> RouteTable | None:
+    """The table in a live ConfigMap; None where there is none that can be read, which is then
+    written anew."""
+    if live is None:
+        return None
+    try:
+        return RouteTable.model_validate_json((live.get("data") or {}).get(ROUTES_KEY, ""))
+    except ValidationError:
+        return None

@@ -1,0 +1,152 @@
+"""The objects of a member revision: pod template, Deployment, Service; and of a member: its budget.
+
+Plain functions from arguments to objects, tested without a cluster.
+"""
+
+from controllers.ensemble.engines import HUGGINGFACE_DIR, MODELS_DIR, container, drain_seconds
+from controllers.ensemble.revision import image
+from controllers.plan import Defaults, Object
+from controllers.pods import (
+    CONTAINER_SECURITY,
+    HTTP_PORT,
+    LEAVE_SECONDS,
+    MANAGED,
+    POD_SECURITY,
+    child,
+)
+from crds.ensemble import Member
+
+ENSEMBLE = "fabula.dev/ensemble"
+MEMBER = "fabula.dev/member"
+REVISION = "fabula.dev/revision"
+WORLD = "fabula.dev/world"
+
+
+def ensemble_labels(ensemble: str) -> Object:
+    return {**MANAGED, "app.kubernetes.io/name": "engine", ENSEMBLE: ensemble}
+
+
+def member_labels(ensemble: str, member: str) -> Object:
+    return {**ensemble_labels(ensemble), MEMBER: member}
+
+
+def revision_labels(ensemble: str, member: str, rev: str) -> Object:
+    return {**member_labels(ensemble, member), REVISION: rev}
+
+
+def pod_template(member: Member, defaults: Defaults, labels: Object) -> Object:
+    """The pods of a member revision. Rendered once and stored."""
+    engine = {
+        "name": "engine",
+        "image": image(member, defaults),
+        "imagePullPolicy": defaults.image_pull_policy,
+        "ports": [{"name": "http", "containerPort": HTTP_PORT}],
+        "securityContext": CONTAINER_SECURITY,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "lifecycle": {"preStop": {"sleep": {"seconds": LEAVE_SECONDS}}},
+        "volumeMounts": _mounts(member),
+        **container(member),
+    }
+    if member.resources:
+        engine["resources"] = member.resources.dump()
+    spec: Object = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": POD_SECURITY,
+        "terminationGracePeriodSeconds": LEAVE_SECONDS + drain_seconds(member) + 10,
+        "containers": [engine],
+        "volumes": _volumes(member),
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": _selector(labels)},
+            }
+        ],
+    }
+    if member.node_selector:
+        spec["nodeSelector"] = member.node_selector
+    if member.tolerations:
+        spec["tolerations"] = [toleration.dump() for toleration in member.tolerations]
+    if member.runtime_class_name:
+        spec["runtimeClassName"] = member.runtime_class_name
+    return {"metadata": {"labels": labels}, "spec": spec}
+
+
+def _mounts(member: Member) -> list[Object]:
+    mounts: list[Object] = [
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of this pod
+        {"name": "models", "mountPath": MODELS_DIR},
+    ]
+    if vllm := member.engine.vllm:
+        mounts.append({"name": "shm", "mountPath": "/dev/shm"})  # noqa: S108 - likewise
+        if vllm.token_secret_ref:
+            mounts.append({"name": "token", "mountPath": HUGGINGFACE_DIR, "readOnly": True})
+    return mounts
+
+
+def _volumes(member: Member) -> list[Object]:
+    cache = member.model_cache
+    models: Object = {"name": "models", "emptyDir": {}}
+    if cache and cache.claim_name:
+        models = {"name": "models", "persistentVolumeClaim": {"claimName": cache.claim_name}}
+    elif cache and cache.size_limit:
+        models["emptyDir"] = {"sizeLimit": cache.size_limit}
+    volumes: list[Object] = [{"name": "tmp", "emptyDir": {}}, models]
+    if vllm := member.engine.vllm:
+        # NCCL moves tensors between GPUs through shared memory; the runtime's 64 MiB are too few.
+        volumes.append({"name": "shm", "emptyDir": {"medium": "Memory"}})
+        if ref := vllm.token_secret_ref:
+            secret = {
+                "secretName": ref.name,
+                "optional": True,
+                "items": [{"key": ref.key, "path": ref.key}],
+            }
+            volumes.append({"name": "token", "secret": secret})
+    return volumes
+
+
+def _selector(labels: Object) -> Object:
+    return {key: labels[key] for key in (ENSEMBLE, MEMBER, REVISION)}
+
+
+def deployment(
+    name: str,
+    namespace: str,
+    replicas: int,
+    template: Object,
+    labels: Object,
+    owners: list[Object],
+) -> Object:
+    """The Deployment of a member revision. Its template never changes."""
+    return child(
+        "apps/v1",
+        "Deployment",
+        name,
+        namespace,
+        labels=labels,
+        owners=owners,
+        spec={
+            "replicas": replicas,
+            "revisionHistoryLimit": 0,
+            "selector": {"matchLabels": _selector(labels)},
+            "template": template,
+        },
+    )
+
+
+def disruption_budget(name: str, namespace: str, labels: Object, owners: list[Object]) -> Object:
+    """At most one pod of a member is taken away at a time by drains."""
+    return child(
+        "policy/v1",
+        "PodDisruptionBudget",
+        name,
+        namespace,
+        labels=labels,
+        owners=owners,
+        spec={
+            "maxUnavailable": 1,
+            "selector": {"matchLabels": {key: labels[key] for key in (ENSEMBLE, MEMBER)}},
+        },
+    )

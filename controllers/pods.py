@@ -1,0 +1,72 @@
+"""What every pod of ours has in common: the restricted security settings, labels, probes."""
+
+from typing import Any
+
+from controllers.plan import Object
+
+#: The user that all images run as.
+USER = 65532
+HTTP_PORT = 8080
+MANAGED = {"app.kubernetes.io/managed-by": "fabula", "app.kubernetes.io/part-of": "fabula"}
+#: Seconds between "no longer an endpoint" and SIGTERM, so that nobody is sent to a closing pod.
+LEAVE_SECONDS = 3
+
+POD_SECURITY: Object = {
+    "runAsNonRoot": True,
+    "runAsUser": USER,
+    "runAsGroup": USER,
+    "fsGroup": USER,
+    "fsGroupChangePolicy": "OnRootMismatch",
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+CONTAINER_SECURITY: Object = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+def child(api_version: str, kind: str, name: str, namespace: str, **rest: Any) -> Object:
+    """An object's frame: ``labels``, ``owners`` and ``annotations`` go to metadata, the rest to the
+    top level."""
+    metadata: Object = {"name": name, "namespace": namespace}
+    for key, argument in (
+        ("labels", "labels"),
+        ("annotations", "annotations"),
+        ("ownerReferences", "owners"),
+    ):
+        if value := rest.pop(argument, None):
+            metadata[key] = value
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **rest}
+
+
+def http_probe(path: str, *, period: int, timeout: int, failures: int) -> Object:
+    """A probe over HTTP on the container's only port. Seconds, and failures in a row."""
+    return {
+        "httpGet": {"path": path, "port": "http"},
+        "periodSeconds": period,
+        "timeoutSeconds": timeout,
+        "failureThreshold": failures,
+    }
+
+
+def service(name: str, namespace: str, labels: Object, owners: list[Object]) -> Object:
+    """A Service in front of the pods that carry all these labels but the managed-by ones."""
+    selector = {key: value for key, value in labels.items() if key.startswith("fabula.dev/")}
+    return child(
+        "v1",
+        "Service",
+        name,
+        namespace,
+        labels=labels,
+        owners=owners,
+        spec={
+            "selector": selector,
+            "ports": [{"name": "http", "port": HTTP_PORT, "targetPort": "http"}],
+        },
+    )
+
+
+def url(name: str, namespace: str, domain: str) -> str:
+    """Where a Service answers inside the cluster."""
+    return f"http://{name}.{namespace}.svc.{domain}:{HTTP_PORT}"

@@ -1,0 +1,178 @@
+"""The objects of a Storyteller's gateway: StatefulSet, Service, and an identity that may read two
+ConfigMaps and nothing else."""
+
+from controllers.ensemble.routes import config_map_name
+from controllers.plan import Defaults, Object
+from controllers.pods import (
+    CONTAINER_SECURITY,
+    HTTP_PORT,
+    LEAVE_SECONDS,
+    MANAGED,
+    POD_SECURITY,
+    child,
+    http_probe,
+)
+from crds.common import DeletionPolicy
+from crds.ensemble import ModelEnsemble
+from crds.gateway import DATA_DIR, KEYS_DIR
+from crds.storyteller import Storyteller
+
+STORYTELLER = "fabula.dev/storyteller"
+#: How long decisions under way may finish when a gateway is stopped.
+DRAIN_SECONDS = 30
+#: Small, and no limit: a storyteller at peak is held by its queue, not killed by its node.
+RESOURCES: Object = {"requests": {"cpu": "50m", "memory": "128Mi"}}
+#: What the StatefulSet and its claims are called in `volumeClaimTemplates`.
+VOLUME = "data"
+
+
+def gateway_name(storyteller: str) -> str:
+    """The name of every child of a Storyteller."""
+    return f"{storyteller}-gateway"
+
+
+def labels(storyteller: str) -> Object:
+    return {**MANAGED, "app.kubernetes.io/name": "gateway", STORYTELLER: storyteller}
+
+
+def selector(storyteller: str) -> str:
+    """The gateways, as a label selector."""
+    return f"app.kubernetes.io/name=gateway,{STORYTELLER}={storyteller}"
+
+
+def identity(storyteller: Storyteller, owners: list[Object]) -> list[Object]:
+    """ServiceAccount, Role and RoleBinding: read its configuration and its route table."""
+    name = gateway_name(storyteller.metadata.name)
+    namespace = storyteller.metadata.namespace
+    common = {"labels": labels(storyteller.metadata.name), "owners": owners}
+    readable = [name, config_map_name(storyteller.spec.ensemble_ref)]
+    rule = {
+        "apiGroups": [""],
+        "resources": ["configmaps"],
+        "resourceNames": readable,
+        "verbs": ["get", "list", "watch"],
+    }
+    rbac = "rbac.authorization.k8s.io"
+    return [
+        child("v1", "ServiceAccount", name, namespace, **common),
+        child(f"{rbac}/v1", "Role", name, namespace, rules=[rule], **common),
+        child(
+            f"{rbac}/v1",
+            "RoleBinding",
+            name,
+            namespace,
+            roleRef={"apiGroup": rbac, "kind": "Role", "name": name},
+            subjects=[{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+            **common,
+        ),
+    ]
+
+
+def stateful_set(
+    storyteller: Storyteller,
+    ensemble: ModelEnsemble,
+    policy: DeletionPolicy,
+    replicas: int,
+    defaults: Defaults,
+    owners: list[Object],
+) -> Object:
+    """The gateways, each with a volume for its log.
+
+    Args:
+        storyteller: as the spec has it.
+        ensemble: whose hosted members' keys are mounted.
+        policy: what becomes of the volumes with the StatefulSet.
+        replicas: how many may run, which is not always how many are asked for.
+        defaults: the operator's own choices.
+        owners: owner references.
+    """
+    name, namespace = gateway_name(storyteller.metadata.name), storyteller.metadata.namespace
+    tags = labels(storyteller.metadata.name)
+    match = {key: tags[key] for key in ("app.kubernetes.io/name", STORYTELLER)}
+    log = storyteller.spec.decision_log
+    claim: Object = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": log.storage}},
+    }
+    if log.storage_class_name:
+        claim["storageClassName"] = log.storage_class_name
+    return child(
+        "apps/v1",
+        "StatefulSet",
+        name,
+        namespace,
+        labels=tags,
+        owners=owners,
+        spec={
+            "serviceName": name,
+            "replicas": replicas,
+            "podManagementPolicy": "Parallel",
+            "revisionHistoryLimit": 2,
+            "selector": {"matchLabels": match},
+            "persistentVolumeClaimRetentionPolicy": {
+                "whenDeleted": policy,
+                "whenScaled": "Retain",
+            },
+            "template": {
+                "metadata": {"labels": tags},
+                "spec": _pod(storyteller, ensemble, defaults, name),
+            },
+            "volumeClaimTemplates": [{"metadata": {"name": VOLUME, "labels": tags}, "spec": claim}],
+        },
+    )
+
+
+def _pod(
+    storyteller: Storyteller, ensemble: ModelEnsemble, defaults: Defaults, name: str
+) -> Object:
+    spec = storyteller.spec
+    keys = _keys(ensemble)
+    env = {
+        "FABULA_NAMESPACE": storyteller.metadata.namespace,
+        "FABULA_CONFIG_MAP": name,
+        "FABULA_DATA_DIR": DATA_DIR,
+        "FABULA_DRAIN_SECONDS": str(DRAIN_SECONDS),
+    }
+    container = {
+        "name": "gateway",
+        "image": spec.image or defaults.gateway_image,
+        "imagePullPolicy": defaults.image_pull_policy,
+        "ports": [{"name": "http", "containerPort": HTTP_PORT}],
+        "env": [{"name": key, "value": value} for key, value in env.items()],
+        "resources": spec.resources.dump() if spec.resources else RESOURCES,
+        "securityContext": CONTAINER_SECURITY,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "lifecycle": {"preStop": {"sleep": {"seconds": LEAVE_SECONDS}}},
+        "startupProbe": http_probe("/readyz", period=1, timeout=2, failures=120),
+        "readinessProbe": http_probe("/readyz", period=3, timeout=2, failures=2),
+        "livenessProbe": http_probe("/livez", period=20, timeout=10, failures=6),
+        "volumeMounts": [
+            {"name": VOLUME, "mountPath": DATA_DIR},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of this pod
+            *([{"name": "keys", "mountPath": KEYS_DIR, "readOnly": True}] if keys else []),
+        ],
+    }
+    return {
+        "serviceAccountName": name,
+        "enableServiceLinks": False,
+        "securityContext": POD_SECURITY,
+        "terminationGracePeriodSeconds": LEAVE_SECONDS + DRAIN_SECONDS + 5,
+        # Members are called by full names; the default of 5 dots would look each up four times.
+        "dnsConfig": {"options": [{"name": "ndots", "value": "2"}]},
+        "containers": [container],
+        "volumes": [
+            {"name": "tmp", "emptyDir": {}},
+            *([{"name": "keys", "projected": {"sources": keys}}] if keys else []),
+        ],
+    }
+
+
+def _keys(ensemble: ModelEnsemble) -> list[Object]:
+    """API keys of hosted members as files. Optional: a missing one puts only its member out."""
+    sources: list[Object] = []
+    for member in ensemble.spec.members:
+        if hosted := member.engine.hosted:
+            ref = hosted.api_key_secret_ref
+            items = [{"key": ref.key, "path": f"{member.name}/{ref.key}"}]
+            sources.append({"secret": {"name": ref.name, "optional": True, "items": items}})
+    return sources
