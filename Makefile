@@ -23,3 +23,71 @@ $(VENV)/.ready: requirements/dev.txt requirements/bootstrap.txt pyproject.toml
 .PHONY: venv
 venv: $(VENV)/.ready ## Create the Python environment from the hashed lock
 
+.PHONY: demo
+demo: $(VENV)/.ready ## A real Kubernetes, Fabula, the world Emberfall, and three decisions of its storyteller
+	@$(BIN)/fabula demo --install --name $(NAME)
+
+.PHONY: down
+down: $(VENV)/.ready ## Take the demo's cluster away, with every process, mount and file
+	@$(BIN)/fabula dev down --name $(NAME)
+
+.PHONY: test
+test: check unit cluster-tests ## Everything CI runs: lint, types, unit tests, tests on a real cluster
+
+.PHONY: check
+check: $(VENV)/.ready ## Lint, types, import arrows, generated files, documentation links
+	@echo "==> lint";    $(BIN)/ruff check -q . && $(BIN)/ruff format -q --check .
+	@echo "==> types";   $(BIN)/mypy
+	@echo "==> arrows";  $(BIN)/lint-imports --no-logo
+	@echo "==> CRDs";    $(BIN)/python -m crds --check
+	@echo "==> docs";    $(BIN)/mkdocs build -q --strict -d $(or $(TMPDIR),/tmp)/fabula-docs-check
+
+.PHONY: unit
+unit: $(VENV)/.ready ## Unit tests: no cluster, under a minute
+	@echo "==> unit tests"
+	@$(BIN)/pytest -q tests/unit
+
+.PHONY: cluster-tests
+cluster-tests: $(VENV)/.ready ## Tests on a real API server and a real cluster of their own
+	@echo "==> cluster for the tests"
+	@$(BIN)/fabula dev up --install --name fabula-test
+	@$(BIN)/python -m images build
+	@echo "==> API and end-to-end tests"
+	@$(BIN)/pytest -q tests/api tests/e2e -m "not soak"
+	@$(BIN)/fabula dev down --name fabula-test
+
+.PHONY: soak
+soak: $(VENV)/.ready ## What takes long: every write boundary, big fuzz
+	@$(BIN)/fabula dev up --install --name fabula-test
+	@$(BIN)/python -m images build
+	@$(BIN)/pytest -q tests/api tests/e2e -m soak
+	@$(BIN)/fabula dev down --name fabula-test
+
+.PHONY: bench
+bench: $(VENV)/.ready ## The measurements of docs/benchmarks.md
+	@$(BIN)/python -m tests.bench
+
+.PHONY: coverage
+coverage: $(VENV)/.ready ## Unit tests with branch coverage
+	@$(BIN)/coverage run -m pytest -q tests/unit && $(BIN)/coverage report
+
+.PHONY: crds
+crds: $(VENV)/.ready ## Write the CRDs and their reference from the models
+	@$(BIN)/python -m crds
+
+.PHONY: docs
+docs: $(VENV)/.ready ## Serve the documentation at http://127.0.0.1:8000
+	@$(BIN)/mkdocs serve
+
+UV_COMPILE := $(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --no-header
+
+.PHONY: lock
+lock: ## Lock the dependencies anew, with hashes
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q --require-hashes -r requirements/bootstrap.txt; }
+	@$(UV_COMPILE) --upgrade --python-version 3.11 --group dev --all-extras pyproject.toml -o requirements/dev.txt
+	@echo uv | $(UV_COMPILE) --upgrade - -o requirements/bootstrap.txt
+	@$(BIN)/python -m images lock
+
+.PHONY: clean
+clean: ## Remove the Python environment and caches of this checkout
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache site
