@@ -188,8 +188,9 @@ class Member(Model):
         Rule(
             "!has(self.engine.vllm) || !has(self.resources) || !has(self.resources.limits) || "
             "!('nvidia.com/gpu' in self.resources.limits) || "
-            "string(self.resources.limits['nvidia.com/gpu']) == "
-            "string(has(self.engine.vllm.tensorParallel) ? self.engine.vllm.tensorParallel : 1)",
+            "self.resources.limits['nvidia.com/gpu'] == self.engine.vllm.?tensorParallel.orValue(1) "
+            "|| self.resources.limits['nvidia.com/gpu'] == "
+            "string(self.engine.vllm.?tensorParallel.orValue(1))",
             "engine.vllm.tensorParallel must equal resources.limits['nvidia.com/gpu']",
         ),
         Rule(

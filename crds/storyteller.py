@@ -59,9 +59,11 @@ class DecisionLog(Model):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "self.storage == oldSelf.storage && "
-            "has(self.storageClassName) == has(oldSelf.storageClassName) && "
-            "(!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
+            " && ".join(
+                f"has(self.{field}) == has(oldSelf.{field}) && "
+                f"(!has(self.{field}) || self.{field} == oldSelf.{field})"
+                for field in ("storage", "storageClassName")
+            ),
             "storage and storageClassName cannot change; delete the Storyteller and create it "
             "again, with another name to keep the old volume",
         ),
