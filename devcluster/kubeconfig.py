@@ -1,0 +1,48 @@
+"""Writes kubeconfig files: for the administrator and for each program that calls."""
+
+import base64
+from pathlib import Path
+
+import yaml
+
+from devcluster.layout import Layout
+
+
+def write(layout: Layout, path: Path, identity: str) -> Path:
+    """A kubeconfig with everything inside; it works on the machine and inside the cluster alike."""
+    new = path.with_name(f"{path.name}.new")
+    new.touch(mode=0o600)
+    new.write_text(yaml.safe_dump(content(layout, identity), sort_keys=False))
+    return new.rename(path)
+
+
+def content(layout: Layout, identity: str) -> dict[str, object]:
+    name = f"fabula-{layout.name}"
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [
+            {
+                "name": name,
+                "cluster": {
+                    "server": f"https://127.0.0.1:{layout.port}",
+                    "certificate-authority-data": _encoded(layout.pki / "ca.crt"),
+                },
+            }
+        ],
+        "users": [
+            {
+                "name": identity,
+                "user": {
+                    "client-certificate-data": _encoded(layout.pki / f"{identity}.crt"),
+                    "client-key-data": _encoded(layout.pki / f"{identity}.key"),
+                },
+            }
+        ],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": identity}}],
+        "current-context": name,
+    }
+
+
+def _encoded(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()

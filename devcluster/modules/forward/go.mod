@@ -1,0 +1,3 @@
+module fabula.dev/devcluster/forward
+
+go 1.26.0
