@@ -1,0 +1,1 @@
+"""`fabula`, also installed as `kubectl-fabula`."""

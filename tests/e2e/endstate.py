@@ -1,0 +1,55 @@
+"""What a namespace looks like once identities, times and addresses are taken out: two runs that
+ended in the same state compare equal."""
+
+import json
+import re
+from typing import Any
+
+from tests.e2e.kube import CHILDREN, KINDS, OURS, Kube
+
+VOLATILE = {
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "managedFields",
+    "generation",
+    "observedGeneration",
+    "lastTransitionTime",
+    "clusterIP",
+    "clusterIPs",
+    "volumeName",
+    "fabula.dev/routes-changed-at",
+    "at",
+}
+#: The state of these is their controllers' matter; pods have random names.
+NO_STATUS = {"Deployment", "StatefulSet", "PodDisruptionBudget", "PersistentVolumeClaim", "Pod"}
+
+
+def end_state(kube: Kube) -> dict[str, Any]:
+    """Every object of ours in the namespace, by kind and name."""
+    objects = [*kube.list(CHILDREN, OURS), *kube.list(KINDS)]
+    state: dict[str, Any] = {}
+    for obj in objects:
+        kind, name = obj["kind"], obj["metadata"]["name"]
+        if kind in NO_STATUS:
+            obj.pop("status", None)
+        if kind == "Pod":
+            name = re.sub(r"-[a-z0-9]{8,10}-[a-z0-9]{5}$", "", name)
+            obj = {"labels": _without(obj["metadata"]["labels"], {"pod-template-hash"})}
+        key = f"{kind}/{name}"
+        assert key not in state, f"two of {key}"
+        text = json.dumps(_stable(obj)).replace(kube.namespace, "NAMESPACE")
+        state[key] = json.loads(text)
+    return state
+
+
+def _without(labels: dict[str, str], names: set[str]) -> dict[str, str]:
+    return {key: value for key, value in labels.items() if key not in names}
+
+
+def _stable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _stable(item) for key, item in value.items() if key not in VOLATILE}
+    if isinstance(value, list):
+        return [_stable(item) for item in value]
+    return value
