@@ -1,0 +1,8 @@
+"""The container images of Fabula: one Dockerfile, built with docker or, daemonless, buildah."""
+
+from images.targets import TARGETS, Target, content_key
+
+DEBIAN_PACKAGES = ("buildah", "ca-certificates", "debootstrap")
+"""What a build without a Docker engine needs on a Debian machine."""
+
+__all__ = ["DEBIAN_PACKAGES", "TARGETS", "Target", "content_key"]
