@@ -23,6 +23,8 @@ class Route(Model):
     url: str | None = None
     #: File with the API key, for hosted engines.
     key_file: str | None = None
+    #: The Secret that the file comes from, so that a gateway can say what is missing.
+    key_secret: str | None = None
     role: str | None = None
     sampling: Sampling = Sampling()
     timeout_seconds: Annotated[int, Field(ge=1)]

@@ -1,0 +1,16 @@
+"""The durable record of every decision: what was asked, who said what, what came of it."""
+
+from runtime.audit.log import DecisionLog
+from runtime.audit.record import Candidate, Decision, Record, TokenCount
+from runtime.audit.replay import replay
+from runtime.audit.segments import LogDamagedError
+
+__all__ = [
+    "Candidate",
+    "Decision",
+    "DecisionLog",
+    "LogDamagedError",
+    "Record",
+    "TokenCount",
+    "replay",
+]

@@ -1,0 +1,172 @@
+"""The decision record: everything that made one decision, enough to count it again."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from crds.base import Model
+from runtime.consensus import Outcome
+
+#: What became of asking one member. ``Skipped``: known to be out, so not asked. ``Cancelled``: the
+#: vote was settled without it.
+CandidateState = Literal["Answered", "Failed", "Skipped", "Cancelled"]
+
+
+class TokenCount(Model):
+    """Tokens of one generation, as the engine counted them."""
+
+    prompt: int | None = None
+    completion: int | None = None
+
+
+class Candidate(Model):
+    """One member's part."""
+
+    member: str
+    revision: str
+    engine: str
+    model: str
+    weight: int
+    state: CandidateState
+    answer: Annotated[
+        str | None, Field(description="The option that it chose, or its text. Absent: none.")
+    ] = None
+    latency_ms: Annotated[int, Field(description="Until its answer was whole, or it failed.")] = 0
+    tokens: TokenCount | None = None
+    error: Annotated[
+        str | None, Field(description="Why there is no answer: one word, then the details.")
+    ] = None
+    prompt_digest: Annotated[
+        str | None, Field(description="SHA-256 of what it was asked, to tell prompts apart.")
+    ] = None
+
+
+class Counting(Model):
+    """How the answers were to be counted."""
+
+    method: Literal["WeightedVote"] = "WeightedVote"
+    minimum_votes: int
+    when_no_quorum: Literal["BestMember", "Fallback"]
+
+
+class Result(Model):
+    """What the ensemble came to. Each field follows from the candidates and the counting."""
+
+    decision: Annotated[
+        str, Field(description="One of the options; for an open question, the words themselves.")
+    ]
+    text: Annotated[
+        str | None,
+        Field(description="Words to show: the prose of an open question, or the fallback line."),
+    ] = None
+    outcome: Annotated[
+        Outcome,
+        Field(
+            description="`Vote`: enough members answered. `BestMember`: too few did, the heaviest "
+            "of them decided. `Fallback`: the declared line, and the first option."
+        ),
+    ]
+    confidence: Annotated[
+        float,
+        Field(
+            description="Share of the ensemble's whole weight known to back the decision, 0 to 1. "
+            "Silent members count against it. Not a probability of being right."
+        ),
+    ]
+    agreement: Annotated[
+        float, Field(description="Share of the weight that was cast which backs the decision.")
+    ]
+
+
+class Record(Model):
+    """One decision. The log gives it its ``id``."""
+
+    schema_version: Literal[1] = 1
+    id: str = ""
+    time: Annotated[str, Field(description="When it was asked, RFC 3339, UTC.")]
+    storyteller: str
+    world: str | None = None
+    session: str
+    player: str | None = None
+    question: str
+    options: list[str] | None = None
+    context: str | dict[str, Any] | None = None
+    candidates: Annotated[
+        list[Candidate], Field(description="Every member, in the order that breaks ties.")
+    ]
+    counting: Counting
+    fallback_line: Annotated[str, Field(description="What is said with the outcome `Fallback`.")]
+    result: Result
+    latency_ms: int
+    routes_generation: int
+    config_generation: int
+    trace_id: str
+    idempotency_key: str | None = None
+
+
+class Vote(Model):
+    """What a game sees of one member."""
+
+    member: str
+    answer: Annotated[str | None, Field(description="Its answer. Absent: it gave none.")] = None
+    weight: int
+    latency_ms: int
+    error: Annotated[
+        str | None, Field(description="Why it gave no answer. Absent when it was not needed.")
+    ] = None
+
+
+class Dissent(Model):
+    """An answer that lost, and who gave it."""
+
+    answer: str
+    weight: int
+    members: list[str]
+
+
+class Decision(Result):
+    """What a game gets: the result, who said what, and the id under which all of it is kept."""
+
+    id: str
+    session: str
+    votes: list[Vote]
+    dissent: list[Dissent]
+    latency_ms: int
+
+    @classmethod
+    def of(cls, record: Record) -> "Decision":
+        """The view of a record."""
+        return cls(
+            **record.result.model_dump(),
+            id=record.id,
+            session=record.session,
+            votes=[_vote(candidate) for candidate in record.candidates],
+            dissent=_dissent(record),
+            latency_ms=record.latency_ms,
+        )
+
+
+def _vote(candidate: Candidate) -> Vote:
+    return Vote(
+        member=candidate.member,
+        answer=candidate.answer,
+        weight=candidate.weight,
+        latency_ms=candidate.latency_ms,
+        error=candidate.error,
+    )
+
+
+def _dissent(record: Record) -> list[Dissent]:
+    others: dict[str, list[Candidate]] = {}
+    for candidate in record.candidates:
+        if candidate.answer is not None and candidate.answer != record.result.decision:
+            others.setdefault(candidate.answer, []).append(candidate)
+    losers = [
+        Dissent(
+            answer=answer,
+            weight=sum(candidate.weight for candidate in group),
+            members=[candidate.member for candidate in group],
+        )
+        for answer, group in others.items()
+    ]
+    return sorted(losers, key=lambda loser: -loser.weight)

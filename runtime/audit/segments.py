@@ -1,0 +1,156 @@
+"""An append-only log of byte strings in segment files, numbered from 0. It survives being killed
+at any byte: what was synced is there, what was not is cut off when it is opened again."""
+
+import os
+from array import array
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runtime.audit.framing import MAGIC, TornError, encode, read_entry, scan
+
+SEGMENT_BYTES = 64 * 1024 * 1024
+
+
+class LogDamagedError(Exception):
+    """Stored bytes are not what was written: the disk or someone changed them."""
+
+
+@dataclass
+class _Segment:
+    path: Path
+    first: int
+    #: Where each entry starts; 8 bytes an entry is all that is kept in memory.
+    offsets: array[int] = field(default_factory=lambda: array("Q"))
+    end: int = 0
+
+
+class SegmentLog:
+    """Entries by number. One writer; not safe between threads, save that ``read`` may run beside
+    ``append`` because entries never change."""
+
+    def __init__(self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
+        """Open the log, or start one; cut off a torn tail.
+
+        Raises:
+            LogDamagedError: an entry before the tail of the last segment is unreadable.
+        """
+        self._folder = folder
+        self._segment_bytes = segment_bytes
+        #: Bytes that were cut off when it was opened. They are kept beside the segment.
+        self.cut_bytes = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self._segments: list[_Segment] = []
+        paths = sorted(folder.glob("*.seg"))
+        for path in paths:
+            self._segments.append(self._open(path, last=path is paths[-1]))
+        if not self._segments:
+            self._segments.append(self._start(0))
+        self._file = self._segments[-1].path.open("r+b", buffering=0)
+
+    def __len__(self) -> int:
+        return self._segments[-1].first + len(self._segments[-1].offsets)
+
+    def append(self, payloads: Sequence[bytes]) -> None:
+        """Write entries and sync them to the disk, all or none.
+
+        Raises:
+            OSError: the disk refused; the log is as it was.
+        """
+        entries = [encode(payload) for payload in payloads]
+        segment = self._segments[-1]
+        if segment.offsets and segment.end >= self._segment_bytes:
+            segment = self._roll()
+        data = b"".join(entries)
+        try:
+            self._file.seek(segment.end)
+            view = memoryview(data)
+            while view:
+                view = view[self._file.write(view) :]
+            os.fdatasync(self._file.fileno())
+        except OSError:
+            self._file.truncate(segment.end)
+            raise
+        for entry in entries:
+            segment.offsets.append(segment.end)
+            segment.end += len(entry)
+
+    def read(self, number: int) -> bytes:
+        """One entry.
+
+        Raises:
+            IndexError: there is none of that number.
+            LogDamagedError: its checksum is wrong.
+        """
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        at = bisect_right(self._segments, number, key=lambda segment: segment.first) - 1
+        segment = self._segments[at]
+        with segment.path.open("rb") as file:
+            try:
+                return read_entry(file, segment.offsets[number - segment.first])
+            except TornError as error:
+                raise LogDamagedError(f"{segment.path.name}: entry {number}: {error}") from error
+
+    def close(self) -> None:
+        """Let go of the file. Everything appended is already durable."""
+        self._file.close()
+
+    def _roll(self) -> _Segment:
+        segment = self._start(len(self))
+        self._file.close()
+        self._segments.append(segment)
+        self._file = segment.path.open("r+b", buffering=0)
+        return segment
+
+    def _start(self, first: int) -> _Segment:
+        path = self._folder / f"{first:016d}.seg"
+        with path.open("wb") as file:
+            file.write(MAGIC)
+            file.flush()
+            os.fsync(file.fileno())
+        self._sync_folder()
+        return _Segment(path, first, end=len(MAGIC))
+
+    def _open(self, path: Path, *, last: bool) -> _Segment:
+        segment = _Segment(path, int(path.stem), end=len(MAGIC))
+        expected = len(self) if self._segments else 0
+        if segment.first != expected:
+            raise LogDamagedError(f"{path.name}: entries from {expected} on are missing")
+        with path.open("rb") as file:
+            try:
+                for start, end in scan(file):
+                    segment.offsets.append(start)
+                    segment.end = end
+            except TornError as error:
+                if not last:
+                    raise LogDamagedError(f"{path.name}: {error}") from error
+                self._cut(path, error.offset)
+        return segment
+
+    def _cut(self, path: Path, offset: int) -> None:
+        """Remove what was being written when the process died; keep the bytes for a person."""
+        with path.open("r+b") as file:
+            file.seek(offset)
+            tail = file.read()
+            self.cut_bytes = len(tail)
+            if tail:
+                with path.with_suffix(f".torn-{offset}").open("wb") as kept:
+                    kept.write(tail)
+                    kept.flush()
+                    os.fsync(kept.fileno())
+            file.truncate(offset)
+            if offset == 0:
+                file.seek(0)
+                file.write(MAGIC)
+            file.flush()
+            os.fsync(file.fileno())
+        self._sync_folder()
+
+    def _sync_folder(self) -> None:
+        handle = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
