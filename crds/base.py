@@ -49,7 +49,9 @@ class ListAtomic:
 
 @dataclass(frozen=True)
 class IntOrString:
-    """Written with or without quotes; read as a string."""
+    """Written with or without quotes; read as a string. A number is from 0 to `maximum`."""
+
+    maximum: int
 
 
 class Model(BaseModel):
@@ -105,7 +107,7 @@ Quantity = Annotated[
     StringConstraints(
         pattern=r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$", max_length=32
     ),
-    IntOrString(),
+    IntOrString(maximum=10**15 - 1),
     BeforeValidator(_as_text),
 ]
 #: A container image reference, by tag or digest.

@@ -29,7 +29,13 @@ from crds.common import (
 )
 from crds.engines import Engine
 
-ResourceName = Annotated[str, Field(max_length=128)]
+QualifiedName = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
+        max_length=128,
+    ),
+]
 LabelValue = Annotated[
     str, StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", max_length=63)
 ]
@@ -39,11 +45,11 @@ class Resources(Model):
     """Compute of one replica, as in a pod."""
 
     requests: Annotated[
-        dict[ResourceName, Quantity],
+        dict[QualifiedName, Quantity],
         Field(max_length=16, description="What the scheduler sets aside. Default: the limits."),
     ] = {}
     limits: Annotated[
-        dict[ResourceName, Quantity],
+        dict[QualifiedName, Quantity],
         Field(
             max_length=16,
             description="The most it may use: cpu, memory, nvidia.com/gpu. Default: none.",
@@ -168,7 +174,7 @@ class Member(Model):
         Field(description="Compute of one replica. Default: no request, no limit."),
     ] = None
     node_selector: Annotated[
-        dict[ResourceName, LabelValue],
+        dict[QualifiedName, LabelValue],
         Field(max_length=16, description="Labels a node must have. Default: any node."),
     ] = {}
     tolerations: Annotated[

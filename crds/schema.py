@@ -127,13 +127,16 @@ def _scalar_schema(annotation: Any, metadata: list[Any], where: str) -> Schema:
     else:
         raise UnsupportedError(f"{where}: {annotation!r} is not a type of the API")
     bounds = _bounds(metadata, where)
-    if any(isinstance(item, IntOrString) for item in metadata):
-        # A schema with both types may carry a pattern, which then binds the string form only.
-        return {
-            "anyOf": [{"type": "integer"}, {"type": "string"}],
-            "x-kubernetes-int-or-string": True,
-            "pattern": bounds["pattern"],
-        }
+    for item in metadata:
+        if isinstance(item, IntOrString):
+            # A pattern binds only the string, bounds only the number.
+            return {
+                "anyOf": [{"type": "integer"}, {"type": "string"}],
+                "x-kubernetes-int-or-string": True,
+                "pattern": bounds["pattern"],
+                "minimum": 0,
+                "maximum": item.maximum,
+            }
     if annotation is str and not (bounds.keys() & {"maxLength"}) and "format" not in schema:
         raise UnsupportedError(f"{where}: a string needs max_length, or CEL cannot cost its rules")
     return schema | bounds
