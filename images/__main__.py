@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from images.build import build
+from images.builder import build
 from images.lock import LockError, lock
 from images.process import BuildError
 from images.targets import TARGETS

@@ -66,10 +66,9 @@ class Buildah:
             on_line=job.on_line,
         )
 
-    def save(self, tag: str, archive: Path) -> None:
-        """Write an archive as `docker save` does: named by its tag, and not compressed, which
-        takes longer than it saves for what never leaves this machine."""
-        self("push", "--quiet", tag, f"docker-archive:{archive}:{tag}")
+    def save(self, image: str, folder: Path) -> None:
+        """Write the blobs of an image into `folder`, layers uncompressed."""
+        self("push", "--quiet", "--disable-compression", image, f"dir:{folder}")
 
 
 def open_storage(folder: Path, log: Path, lock: int) -> Buildah:

@@ -3,12 +3,14 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from images.job import BUILD_TIMEOUT, Job
 from images.process import run
 
 _SAVE_TIMEOUT = 300.0
+_TAG_TIMEOUT = 30.0
 
 
 def docker_answers(timeout: float = 10.0) -> bool:
@@ -36,9 +38,12 @@ def build(job: Job, log: Path, lock: int) -> None:
     )
 
 
-def save(tag: str, archive: Path, log: Path, lock: int) -> None:
+def save(image: str, names: Sequence[str], archive: Path, log: Path, lock: int) -> None:
+    """Write an archive with all names, of which `image` is the one that was built."""
+    for name in names:
+        run(["docker", "tag", image, name], timeout=_TAG_TIMEOUT, log=log, keep_open=(lock,))
     run(
-        ["docker", "save", f"--output={archive}", tag],
+        ["docker", "save", f"--output={archive}", *names],
         timeout=_SAVE_TIMEOUT,
         log=log,
         keep_open=(lock,),

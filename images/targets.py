@@ -17,7 +17,7 @@ TAG = "dev"
 
 # Bytes that do not come from the repository but shape an image: raise it when the builder itself
 # changes in a way that an existing archive should not survive.
-BUILDER_VERSION = "1"
+BUILDER_VERSION = "2"
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class Target:
     @property
     def image(self) -> str:
         return f"{REGISTRY}/{self.name}:{TAG}"
+
+    def names(self, key: str) -> tuple[str, str]:
+        """The names of a built image: one that stays, one that changes with its content."""
+        return self.image, f"{REGISTRY}/{self.name}:{key}"
 
 
 _SHARED = ("aiohttp", "cryptography", "pydantic", "pydantic-settings", "pyyaml")
@@ -88,13 +92,13 @@ def files(target: Target, root: Path = ROOT) -> Iterator[Path]:
 
 
 def content_key(target: Target, root: Path = ROOT) -> str:
-    """16 hex digits that change exactly when the image would."""
+    """12 hex digits that change exactly when the image would."""
     digest = hashlib.sha256(f"{BUILDER_VERSION}\0{target.image}\0".encode())
     for path in files(target, root):
         content = (root / path).read_bytes()
         digest.update(f"{path}\0{len(content)}\0".encode())
         digest.update(content)
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:12]
 
 
 def stage_context(target: Target, folder: Path, root: Path = ROOT) -> None:

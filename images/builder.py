@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from images import docker, machine
+from images.archive import pack
 from images.base import Base, debian_base
 from images.buildah import open_storage
 from images.job import Job
@@ -40,7 +41,9 @@ def build(
     root: Path = ROOT,
     cache: Path | None = None,
 ) -> dict[str, Path]:
-    """Archives by target, each tagged fabula.dev/<target>:dev for `ctr images import`.
+    """OCI archives by target, in a folder named by their content, `<key>/<target>.tar`.
+
+    Each carries two names for `ctr images import`: fabula.dev/<target>:dev and :<key>.
 
     `base` is the image to start from; left out, it is the public one where its registry answers,
     else one made from Debian packages. It is no part of the key: either behaves the same.
@@ -104,19 +107,23 @@ def _build(
             stage_context(target, context, root)
             # The key of what was staged, in case a file changed since it was computed.
             archive = _archive(target, context, cache)
+            names = target.names(archive.parent.name)
             on_line = _progress(target, say)
             job = Job(target, context, bases.base, bases.builder, secrets, on_line)
             made = work / f"{target.name}.tar"
             if buildah:
                 buildah.build(job)
-                buildah.save(target.image, made)
+                blobs = work / f"{target.name}.blobs"
+                buildah.save(target.image, blobs)
+                pack(blobs, names, made)
+                shutil.rmtree(blobs)
             else:
                 docker.build(job, log, lock)
-                docker.save(target.image, made, log, lock)
+                docker.save(target.image, names, made, log, lock)
             archive.parent.mkdir(exist_ok=True)
             made.replace(archive)
             seconds, size = time.monotonic() - started, archive.stat().st_size / 2**20
-            say(f"{target.name}: {target.image}, {size:.0f} MiB, in {seconds:.1f} s")
+            say(f"{target.name}: {names[-1]}, {size:.0f} MiB, in {seconds:.1f} s")
             archives[target.name] = archive
     return archives
 
