@@ -30,8 +30,9 @@ def load(options: Options, model: Path) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
     params.model_alias = {options.served_name}
-    # llama.cpp divides its context among the slots.
-    params.n_ctx = options.context_tokens * options.parallel
+    # One pool of context for all slots, instead of an equal part for each.
+    params.n_ctx = options.context_tokens
+    params.kv_unified = True
     params.n_parallel = options.parallel
     params.cpuparams.n_threads = options.threads
     params.cpuparams_batch.n_threads = options.threads
@@ -52,7 +53,7 @@ def load(options: Options, model: Path) -> Any:
         raise ModelError(
             f"llama.cpp could not load {model}: {problem} Its own message stands above; usually "
             "the architecture is newer than this engine, or memory is short for --context-tokens "
-            f"{options.context_tokens} x --parallel {options.parallel}"
+            f"{options.context_tokens}"
         ) from None
 
 
@@ -68,7 +69,8 @@ class NativeEngine:
         self._address: str = server.listening_address
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=request_seconds, connect=_CONNECT_SECONDS),
-            connector=aiohttp.TCPConnector(limit=0),
+            # The gate bounds the number. A connection each: llama.cpp closes idle ones as it likes.
+            connector=aiohttp.TCPConnector(limit=0, force_close=True),
             read_bufsize=_LINE_BYTES,
             auto_decompress=False,
         )

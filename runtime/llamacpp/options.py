@@ -105,7 +105,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         type=_whole(64, 1_048_576),
         default=4096,
-        help="prompt and answer together, for each parallel request; costs memory (default: 4096)",
+        help="prompts and answers together, shared by parallel requests; costs memory "
+        "(default: 4096)",
     )
 
     serving = parser.add_argument_group("serving")
