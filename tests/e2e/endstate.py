@@ -27,7 +27,7 @@ NO_STATUS = {"Deployment", "StatefulSet", "PodDisruptionBudget", "PersistentVolu
 
 def end_state(kube: Kube) -> dict[str, Any]:
     """Every object of ours in the namespace, by kind and name."""
-    objects = [*kube.list(CHILDREN, OURS), *kube.list(KINDS)]
+    objects = [*kube.find(CHILDREN, OURS), *kube.find(KINDS)]
     state: dict[str, Any] = {}
     for obj in objects:
         kind, name = obj["kind"], obj["metadata"]["name"]

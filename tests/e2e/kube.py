@@ -62,16 +62,16 @@ class Kube:
         found: Object = json.loads(self.kubectl("get", kind, name, "-o", "json"))
         return found
 
-    def list(self, kinds: str, selector: str = "") -> list[Object]:
+    def find(self, kinds: str, selector: str = "") -> list[Object]:
         more = ["-l", selector] if selector else []
         items: list[Object] = json.loads(self.kubectl("get", kinds, *more, "-o", "json"))["items"]
         return items
 
     def children(self) -> list[Object]:
-        return self.list(CHILDREN, OURS)
+        return self.find(CHILDREN, OURS)
 
     def pods(self, selector: str = OURS) -> list[Object]:
-        return [p for p in self.list("pods", selector) if "deletionTimestamp" not in p["metadata"]]
+        return [p for p in self.find("pods", selector) if "deletionTimestamp" not in p["metadata"]]
 
     def engines(self) -> dict[str, str]:
         """UIDs of the engine pods, by member."""

@@ -28,6 +28,7 @@ class OperatorProcess:
     log: Path
     port: int
     cluster: Cluster
+    inside: bool = True
 
     def kill(self) -> None:
         """End it without a chance to say goodbye."""
@@ -46,9 +47,8 @@ class OperatorProcess:
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels."""
         address = f"http://127.0.0.1:{self.port}/metrics"
-        text = run(
-            self.cluster.argv("curl", "-fsS", "--max-time", "5", address), os.environ, timeout=10
-        )
+        curl = ("curl", "-fsS", "--max-time", "5", address)
+        text = run(self.cluster.argv(*curl) if self.inside else curl, os.environ, timeout=10)
         rows = [line.rsplit(" ", 1) for line in text.splitlines() if line.startswith(name)]
         return sum(float(value) for _, value in rows)
 
@@ -84,9 +84,15 @@ def operator(
     *,
     identity: str = "test",
     port: int = 18080,
+    inside: bool = True,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[OperatorProcess]:
-    """Run an operator for one namespace until the block ends."""
+    """Run an operator for one namespace until the block ends.
+
+    Args:
+        inside: in the cluster's network, where it reaches pods; else in this machine's.
+    """
+    command = [str(ROOT / ".venv/bin/python"), "-m", "operators"]
     images = installed_images(cluster)
     settings = {
         "KUBECONFIG": str(kubeconfig),
@@ -101,14 +107,14 @@ def operator(
     log = folder / f"operator-{number}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            cluster.argv(str(ROOT / ".venv/bin/python"), "-m", "operators"),
+            cluster.argv(*command) if inside else command,
             cwd=ROOT,
             env=os.environ | settings,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    running = OperatorProcess(process, log, port, cluster)
+    running = OperatorProcess(process, log, port, cluster, inside)
     try:
         yield running
     finally:

@@ -50,7 +50,7 @@ def settled(kube: Kube) -> None:
     """Ready, of the newest spec, and what was replaced is gone."""
     kube.ready()
     until("three engines", lambda: len(kube.pods("app.kubernetes.io/name=engine")) == 3)
-    until("three deployments", lambda: len(kube.list("deployments")) == 3)
+    until("three deployments", lambda: len(kube.find("deployments")) == 3)
 
 
 def run_through(
@@ -86,7 +86,7 @@ def _is_settled(kube: Kube) -> bool:
         all(c.get("status") == "True" for c in ready)
         and kube.get("me", "chorus")["status"]["observedGeneration"]
         == kube.get("me", "chorus")["metadata"]["generation"]
-        and len(kube.list("deployments")) == 3
+        and len(kube.find("deployments")) == 3
     )
 
 

@@ -84,8 +84,8 @@ def test_with_no_member_the_fallback_answers_and_the_status_says_so(kube: Kube, 
     kube.apply(*worlds.whole())
     kube.ready()
     session = game.session()
-    stopped = {"scaling": {"minReplicas": 0}}
-    kube.apply(worlds.ensemble(*(worlds.engine(n, **stopped) for n in ("one", "two", "three"))))
+    none = {"minReplicas": 0}
+    kube.apply(worlds.ensemble(*(worlds.engine(n, scaling=none) for n in ("one", "two", "three"))))
     message = kube.says("st", "shepherd", "NoMemberAnswers", 60)
     assert "fallback" in message
     decision = game.ask(session)

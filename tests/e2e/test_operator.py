@@ -29,7 +29,7 @@ def reconciles(cluster: Cluster) -> float:
     (pod,) = operator_pods(cluster)
     path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics"
     text = run(["kubectl", "get", "--raw", path], cluster.env, timeout=30)
-    rows = [row for row in text.splitlines() if row.startswith("fabula_reconciles_total")]
+    rows = [row for row in text.splitlines() if row.startswith("fabula_reconcile_seconds_count")]
     return sum(float(row.rsplit(" ", 1)[1]) for row in rows)
 
 

@@ -42,7 +42,7 @@ def test_retained_volumes_are_named_and_a_new_world_goes_on_over_them(
     before = game.ask(session)
     kube.delete("world,me,st", "--all")
     kube.gone(keep=("PersistentVolumeClaim",))
-    claims = [claim["metadata"]["name"] for claim in kube.list("pvc")]
+    claims = [claim["metadata"]["name"] for claim in kube.find("pvc")]
     assert claims == ["data-shepherd-gateway-0"]
     events = until("the event", lambda: kube.events("VolumesRetained"))
     assert "data-shepherd-gateway-0" in events[0]["message"]
@@ -61,7 +61,7 @@ def test_a_child_deleted_by_hand_comes_back(kube: Kube) -> None:
         "service and routes again",
         lambda: (
             {"shepherd-gateway", "chorus-routes"}
-            <= {child["metadata"]["name"] for child in kube.list("services,configmaps")}
+            <= {child["metadata"]["name"] for child in kube.find("services,configmaps")}
         ),
     )
 
