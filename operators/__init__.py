@@ -1,0 +1,1 @@
+"""The hands: watches, the loop, observe and apply against Kubernetes. `controllers` decides."""

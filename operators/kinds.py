@@ -1,0 +1,55 @@
+"""One entry a kind: how it is observed, how it is decided, and what is said when it is gone."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from controllers import ensemble as ensembles
+from controllers import storyteller as storytellers
+from controllers import world as worlds
+from controllers.plan import Defaults, Plan, Ref
+from crds import Kind, ModelEnsemble, Storyteller, World
+from operators.observe import ensemble, storyteller, world
+from operators.observe.reading import Reader, Remember
+from operators.observe.storyteller import Ask
+
+
+@dataclass(frozen=True)
+class Handler:
+    """The seam to `controllers` for one kind. The observed thing passes through as it is.
+
+    Attributes:
+        observe: reads all that the decision needs.
+        plan: the decision.
+        observe_gone: reads what an object that is gone left behind, where that matters.
+        farewell: the decision about that.
+    """
+
+    kind: type[Kind]
+    observe: Callable[[Reader, Any, Remember], Awaitable[Any]]
+    plan: Callable[[Any, datetime], Plan]
+    observe_gone: Callable[[Reader, Ref], Awaitable[Any]] | None = None
+    farewell: Callable[[Any, datetime], Plan] | None = None
+
+
+def handlers(defaults: Defaults, ask: Ask) -> dict[str, Handler]:
+    """All kinds, by name."""
+
+    async def observe_ensemble(reader: Reader, obj: ModelEnsemble, remember: Remember) -> Any:
+        return await ensemble.observe(reader, obj, remember, defaults)
+
+    async def observe_storyteller(reader: Reader, obj: Storyteller, remember: Remember) -> Any:
+        return await storyteller.observe(reader, obj, remember, defaults, ask)
+
+    return {
+        "World": Handler(World, world.observe, worlds.plan),
+        "ModelEnsemble": Handler(ModelEnsemble, observe_ensemble, ensembles.plan),
+        "Storyteller": Handler(
+            Storyteller,
+            observe_storyteller,
+            storytellers.plan,
+            storyteller.observe_gone,
+            storytellers.farewell,
+        ),
+    }

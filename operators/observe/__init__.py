@@ -1,0 +1,1 @@
+"""What is, for a decision: one module a kind, all by live reads."""
