@@ -3,7 +3,7 @@
 import asyncio
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.audit.record import Record
@@ -58,11 +58,6 @@ class DecisionLog:
     def read(self, number: int) -> Record:
         """The record of that number, from 0 on."""
         return Record.model_validate_json(self._segments.read(number))
-
-    def since(self, number: int) -> Iterator[tuple[int, Record]]:
-        """Records from that number on, with their numbers."""
-        for at in range(number, len(self)):
-            yield at, self.read(at)
 
     async def close(self) -> None:
         """Write what is waiting and let go of the files."""

@@ -22,7 +22,7 @@ class _Segment:
     path: Path
     first: int
     #: Where each entry starts; 8 bytes an entry is all that is kept in memory.
-    offsets: array[int] = field(default_factory=lambda: array("Q"))
+    offsets: "array[int]" = field(default_factory=lambda: array("Q"))
     end: int = 0
 
 

@@ -1,11 +1,12 @@
 """From a route to the engine that serves it."""
 
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import aiohttp
 
 from crds.routes import Route
-from runtime.engines.base import Engine
+from runtime.engines.base import Chunk, Engine, EngineError, Prompt
 from runtime.engines.hosted_anthropic import HostedAnthropic
 from runtime.engines.hosted_google import HostedGoogle
 from runtime.engines.hosted_openai import HostedOpenAI
@@ -13,30 +14,39 @@ from runtime.engines.keys import KeyFile
 from runtime.engines.openai_compatible import OpenAICompatible
 
 
-class RouteError(ValueError):
-    """A route that lacks what its engine needs."""
-
-
 def engine_for(route: Route, http: aiohttp.ClientSession) -> Engine:
-    """The engine of a route. Nothing is called or imported yet.
-
-    Raises:
-        RouteError: a pod without an address, or a hosted engine without a key file.
-    """
-    match route.engine:
-        case "llamacpp" | "vllm":
-            if route.url is None:
-                raise RouteError(f"route of member {route.member}: url is missing")
-            return OpenAICompatible(http, route.url, route.model)
-        case "openai":
-            return HostedOpenAI(_key(route), route.model, route.url)
-        case "anthropic":
-            return HostedAnthropic(_key(route), route.model, route.url)
-        case "google":
-            return HostedGoogle(_key(route), route.model, route.url)
-
-
-def _key(route: Route) -> KeyFile:
+    """The engine of a route. Nothing is called or imported yet; a route that lacks what its engine
+    needs gives an engine that says so whenever it is asked."""
+    if route.engine in ("llamacpp", "vllm"):
+        if route.url is None:
+            return Unusable(f"the route of member {route.member} has no url")
+        return OpenAICompatible(http, route.url, route.model)
     if route.key_file is None:
-        raise RouteError(f"route of member {route.member}: keyFile is missing")
-    return KeyFile(route.member, Path(route.key_file), route.key_secret)
+        return Unusable(f"the route of member {route.member} has no keyFile")
+    key = KeyFile(route.member, Path(route.key_file), route.key_secret)
+    match route.engine:
+        case "openai":
+            return HostedOpenAI(key, route.model, route.url)
+        case "anthropic":
+            return HostedAnthropic(key, route.model, route.url)
+        case _:
+            return HostedGoogle(key, route.model, route.url)
+
+
+class Unusable:
+    """An engine that cannot be asked."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
+        """See Engine."""
+        await self.check()
+        yield Chunk()
+
+    async def check(self) -> None:
+        """See Engine."""
+        raise EngineError("NotReady", self._reason)
+
+    async def close(self) -> None:
+        """See Engine."""

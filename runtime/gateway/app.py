@@ -1,0 +1,63 @@
+"""The application: one gateway behind its API."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+
+from runtime.gateway.api import games, probes
+from runtime.gateway.gateway import Gateway
+from runtime.gateway.metrics import Metrics
+from runtime.gateway.middleware import Surroundings
+from runtime.gateway.models import Problem
+from runtime.gateway.problems import install
+from runtime.gateway.settings import Settings
+
+_ABOUT = (
+    "Decisions and prose for a game, from an ensemble of models. Begin a session, ask questions in "
+    "it, read any decision again by its id. Errors are application/problem+json."
+)
+
+
+class Application(FastAPI):
+    """FastAPI, with our problems in the document."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            _, problem = models_json_schema(
+                [(Problem, "serialization")], ref_template="#/components/schemas/{model}"
+            )
+            document["components"]["schemas"].update(problem["$defs"])
+        assert self.openapi_schema is not None  # noqa: S101  (super().openapi() set it)
+        return self.openapi_schema
+
+
+def create(settings: Settings) -> tuple[Application, Gateway]:
+    """The application and the gateway that it opens and closes."""
+    gateway = Gateway(settings, Metrics())
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await gateway.open()
+        try:
+            yield
+        finally:
+            await gateway.close()
+
+    app = Application(
+        title="Fabula gateway",
+        version="v1",
+        description=_ABOUT,
+        lifespan=lifespan,
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+    )
+    install(app)
+    app.include_router(games(gateway))
+    app.include_router(probes(gateway))
+    app.add_middleware(Surroundings, metrics=gateway.metrics, max_bytes=settings.max_request_bytes)
+    return app, gateway

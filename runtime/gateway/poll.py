@@ -1,0 +1,99 @@
+"""Asking every member at once, and no longer than the vote is open."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crds.routes import Route
+from runtime.audit import Candidate, TokenCount
+from runtime.audit.replay import ballots_of
+from runtime.consensus import Rules, is_settled
+from runtime.engines import EngineError, Prompt
+from runtime.gateway.voices import Seat
+
+#: A cancelled question ends at once; this bounds one that does not.
+_LEAVE_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A seat and what to ask it."""
+
+    seat: Seat
+    prompt: Prompt
+
+
+async def poll(asks: Sequence[Ask], rules: Rules, patience: float) -> list[Candidate]:
+    """One candidate for each ask, in the same order. Stops, and cancels who is left, when nobody
+    left could change the result; lasts no longer than ``patience`` seconds."""
+    started = time.monotonic()
+    candidates: list[Candidate] = []
+    tasks: dict[asyncio.Task[Candidate], int] = {}
+    for at, ask in enumerate(asks):
+        reason = ask.seat.member.unavailable()
+        if reason is not None:
+            candidates.append(_candidate(ask, "Skipped", error=reason))
+            continue
+        candidates.append(_candidate(ask, "Cancelled"))
+        allowed = min(float(ask.seat.route.timeout_seconds), patience)
+        tasks[asyncio.create_task(_one(ask, allowed))] = at
+    waiting = set(tasks)
+    try:
+        while waiting:
+            names = {asks[tasks[task]].seat.route.member for task in waiting}
+            if is_settled(ballots_of(candidates), names, rules):
+                break
+            left = started + patience + _LEAVE_SECONDS - time.monotonic()
+            done, waiting = await asyncio.wait(
+                waiting, timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                break
+            for task in done:
+                candidates[tasks[task]] = task.result()
+    finally:
+        for task in waiting:
+            task.cancel()
+    if waiting:
+        elapsed = _milliseconds(started)
+        for task in waiting:
+            at = tasks[task]
+            candidates[at] = candidates[at].model_copy(update={"latency_ms": elapsed})
+        await asyncio.wait(waiting, timeout=_LEAVE_SECONDS)
+    return candidates
+
+
+async def _one(ask: Ask, patience: float) -> Candidate:
+    started = time.monotonic()
+    try:
+        answer, reply = await ask.seat.member.ask(ask.prompt, patience)
+    except EngineError as error:
+        return _candidate(ask, "Failed", error=str(error), latency_ms=_milliseconds(started))
+    return _candidate(
+        ask,
+        "Answered",
+        answer=answer,
+        latency_ms=_milliseconds(started),
+        tokens=TokenCount(prompt=reply.prompt_tokens, completion=reply.completion_tokens),
+    )
+
+
+def _candidate(ask: Ask, state: str, **known: object) -> Candidate:
+    route: Route = ask.seat.route
+    return Candidate.model_validate(
+        {
+            "member": route.member,
+            "revision": route.revision,
+            "engine": route.engine,
+            "model": route.model,
+            "weight": route.weight,
+            "state": state,
+            "prompt_digest": ask.prompt.digest,
+            **known,
+        }
+    )
+
+
+def _milliseconds(since: float) -> int:
+    return round((time.monotonic() - since) * 1000)

@@ -1,0 +1,164 @@
+"""Errors as application/problem+json (RFC 9457), each with the field at fault and the remedy."""
+
+import sqlite3
+from http import HTTPStatus
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from runtime.audit import LogDamagedError
+from runtime.gateway.admission import OverloadedError
+from runtime.gateway.models import Fault, Problem
+from runtime.gateway.teller import KeyReusedError, NotConfiguredError, UnknownSessionError
+from runtime.groupcommit import BacklogFullError
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 2
+
+
+def problem(
+    name: str,
+    status: HTTPStatus,
+    title: str,
+    detail: str,
+    *,
+    errors: list[Fault] | None = None,
+    trace_id: str | None = None,
+) -> Response:
+    """The response. 503 tells the client to come again."""
+    body = Problem(
+        type=f"urn:fabula:problem:{name}",
+        title=title,
+        status=status,
+        detail=detail,
+        errors=errors,
+        trace_id=trace_id,
+    )
+    headers = {}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["retry-after"] = str(RETRY_SECONDS)
+    return Response(
+        body.model_dump_json(by_alias=True, exclude_none=True),
+        status_code=status,
+        media_type=MEDIA_TYPE,
+        headers=headers,
+    )
+
+
+def unknown_session(session: str) -> Response:
+    """There is no session of that id."""
+    return problem(
+        "unknown-session",
+        HTTPStatus.NOT_FOUND,
+        "No such session",
+        f"no session has the id {session[:64]!r}; begin one with POST /v1/sessions",
+    )
+
+
+def unknown_decision(decision: str) -> Response:
+    """There is no decision of that id."""
+    return problem(
+        "unknown-decision",
+        HTTPStatus.NOT_FOUND,
+        "No such decision",
+        f"this gateway's log has no decision {decision[:64]!r}; use the id that a decision came "
+        "with, or list them with GET /v1/decisions",
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Answer every known failure with its problem."""
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        faults = [
+            Fault(field=_field(fault["loc"]), message=str(fault["msg"])) for fault in error.errors()
+        ]
+        first = faults[0]
+        return problem(
+            "invalid-request",
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "The request is not valid",
+            f"{first.field}: {first.message}; correct the field and send it again",
+            errors=faults,
+        )
+
+    @app.exception_handler(UnknownSessionError)
+    async def no_session(request: Request, error: UnknownSessionError) -> Response:
+        return unknown_session(str(error))
+
+    @app.exception_handler(KeyReusedError)
+    async def key_reused(request: Request, error: KeyReusedError) -> Response:
+        return problem(
+            "idempotency-key-reused",
+            HTTPStatus.CONFLICT,
+            "The key stands for another question",
+            "Idempotency-Key was sent before in this session with another question; use a new key "
+            "for each question and the same key only to repeat one",
+        )
+
+    @app.exception_handler(OverloadedError)
+    async def overloaded(request: Request, error: OverloadedError) -> Response:
+        return problem(
+            "overloaded",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "Too many decisions at once",
+            f"{error}; send it again after {RETRY_SECONDS} s",
+        )
+
+    @app.exception_handler(NotConfiguredError)
+    async def not_configured(request: Request, error: NotConfiguredError) -> Response:
+        return problem(
+            "not-configured",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "The gateway has no configuration yet",
+            "the operator has not written the gateway's ConfigMap; see `kubectl describe "
+            "storyteller`",
+        )
+
+    @app.exception_handler(OSError)
+    @app.exception_handler(sqlite3.Error)
+    @app.exception_handler(BacklogFullError)
+    async def volume_refused(request: Request, error: Exception) -> Response:
+        log.error("volume_refused", reason=str(error))
+        return problem(
+            "volume-refused",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "The decision cannot be written down",
+            f"the gateway's volume refused a write ({error}), and no decision is given that is not "
+            "recorded; free or enlarge the volume and send it again",
+        )
+
+    @app.exception_handler(LogDamagedError)
+    async def damaged(request: Request, error: LogDamagedError) -> Response:
+        log.error("log_damaged", reason=str(error))
+        return problem(
+            "log-damaged",
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "The record cannot be read",
+            f"the stored record fails its checksum ({error}); look at the gateway's volume",
+        )
+
+    @app.exception_handler(HTTPException)
+    async def other(request: Request, error: HTTPException) -> Response:
+        status = HTTPStatus(error.status_code)
+        response = problem(
+            status.phrase.lower().replace(" ", "-"),
+            status,
+            status.phrase,
+            f"{request.method} {request.url.path[:200]}: {error.detail}; see "
+            "/openapi.json for what there is",
+        )
+        response.headers.update(error.headers or {})
+        return response
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    """``body.options.2``: where, as a person would write it."""
+    inside = [str(part) for part in location if part not in ("str", "dict[str,any]")]
+    return ".".join(inside)

@@ -1,0 +1,248 @@
+"""The members of the ensemble as this gateway sees them: who answers, who is out and why."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import aiohttp
+import structlog
+
+from crds.gateway import GatewayReport
+from crds.routes import Route, RouteTable
+from crds.storyteller import Voice
+from runtime.engines import Engine, EngineError, Prompt, Reply, collect, engine_for
+from runtime.gateway.circuit import Circuit
+from runtime.gateway.metrics import Metrics
+from runtime.gateway.words import accept
+
+log = structlog.get_logger(__name__)
+
+#: How often a member is looked at, and again when a look failed. With an engine's own check of at
+#: most 2 s, a frozen member is known after 8 s at the latest.
+CHECK_SECONDS = 3.0
+SECOND_LOOK_SECONDS = 0.5
+
+
+class Member:
+    """One engine at one revision, with what is known of it. It outlives route tables that change
+    only how much it counts."""
+
+    def __init__(self, name: str, engine: Engine, metrics: Metrics, rng: random.Random) -> None:
+        self.name = name
+        self._engine = engine
+        self._metrics = metrics
+        self._rng = rng
+        self._circuit = Circuit(rng)
+        self._asks: set[asyncio.Task[object]] = set()
+        self._felled: set[asyncio.Task[object]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._last_error: EngineError | None = None
+        #: Why it cannot answer, by its last checks. None: it can.
+        self.trouble: str | None = "it has not been checked yet"
+        self._checked = False
+        self._watch = asyncio.create_task(self._keep_watch())
+
+    def unavailable(self) -> str | None:
+        """Why asking it now would be a waste of time, if so."""
+        if self._checked and self.trouble is not None:
+            return self.trouble
+        if not self._circuit.admits(time.monotonic()):
+            return f"it rests after failing: {self._last_error}"
+        return None
+
+    @property
+    def voice(self) -> Voice:
+        """What to report of it."""
+        message = self.trouble
+        if message is None and self._circuit.is_out(time.monotonic()):
+            message = f"it rests after failing: {self._last_error}"
+        return Voice(name=self.name, answers=message is None, message=message and message[:512])
+
+    async def ask(self, prompt: Prompt, patience: float) -> tuple[str, Reply]:
+        """Ask it; returns the answer and the reply that held it.
+
+        Raises:
+            EngineError: there is no answer.
+        """
+        started = time.monotonic()
+        if not self._circuit.enter(started):
+            raise EngineError("NotReady", "another request is trying whether it is back")
+        try:
+            answer, reply = await self._attempt(prompt, patience)
+        except EngineError as error:
+            self._last_error = error
+            if error.blames_member:
+                self._circuit.fail(time.monotonic())
+            else:
+                self._circuit.leave()
+            self._metrics.member_failures.labels(self.name, error.kind).inc()
+            raise
+        except asyncio.CancelledError:
+            self._circuit.leave()
+            raise
+        self._circuit.succeed()
+        self._metrics.member_seconds.labels(self.name).observe(time.monotonic() - started)
+        return answer, reply
+
+    async def retire(self) -> None:
+        """Stop looking at it; close it when the last question to it is done."""
+        self._watch.cancel()
+        await asyncio.gather(self._watch, return_exceptions=True)
+        await self._idle.wait()
+        await self._engine.close()
+
+    async def _attempt(self, prompt: Prompt, patience: float) -> tuple[str, Reply]:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  (coroutines run in tasks)
+        self._asks.add(task)
+        self._idle.clear()
+        try:
+            async with asyncio.timeout(patience):
+                reply = await collect(self._engine, prompt)
+            return accept(prompt, reply), reply
+        except TimeoutError:
+            raise EngineError("Timeout", f"no whole answer within {patience:.1f} s") from None
+        except asyncio.CancelledError:
+            if task in self._felled and task.uncancel() == 0:
+                raise EngineError("NotReady", f"{self.trouble}") from None
+            raise
+        except EngineError:
+            raise
+        except Exception as error:
+            # Whatever else an SDK throws is this member's failure, never the story's.
+            log.exception("engine_failed", member=self.name)
+            raise EngineError("Protocol", f"{type(error).__name__}") from error
+        finally:
+            self._asks.discard(task)
+            self._felled.discard(task)
+            if not self._asks:
+                self._idle.set()
+
+    async def _keep_watch(self) -> None:
+        while True:
+            fault = await self._look()
+            if fault is not None and (self.trouble is None or not self._checked):
+                await asyncio.sleep(SECOND_LOOK_SECONDS)
+                fault = await self._look()
+            self._found(fault)
+            await asyncio.sleep(CHECK_SECONDS * self._rng.uniform(0.8, 1.2))
+
+    async def _look(self) -> str | None:
+        try:
+            await self._engine.check()
+        except EngineError as error:
+            return str(error)
+        except Exception as error:
+            log.exception("check_failed", member=self.name)
+            return f"Protocol: {type(error).__name__}"
+        return None
+
+    def _found(self, fault: str | None) -> None:
+        before, self.trouble = self.trouble, fault
+        first, self._checked = not self._checked, True
+        if fault is not None and (before is None or first):
+            log.warning("member_out", member=self.name, reason=fault)
+            # Whoever waits for it now would wait for its timeout.
+            for task in list(self._asks):
+                self._felled.add(task)
+                task.cancel()
+        elif fault is None and before is not None:
+            log.info("member_answers", member=self.name)
+            self._circuit.retry_now(time.monotonic())
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A route and the member behind it."""
+
+    route: Route
+    member: Member
+
+
+class Voices:
+    """The current members. ``take`` follows the route table."""
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        metrics: Metrics,
+        *,
+        rng: random.Random | None = None,
+        make: Callable[[Route, aiohttp.ClientSession], Engine] = engine_for,
+    ) -> None:
+        self._http = http
+        self._metrics = metrics
+        self._rng = rng or random.Random()  # noqa: S311  (jitter)
+        self._make = make
+        self._retiring: set[asyncio.Task[None]] = set()
+        self.seats: tuple[Seat, ...] = ()
+
+    def take(self, table: RouteTable) -> None:
+        """Follow a new table. Members whose engine stays keep what is known of them; questions
+        that are under way finish with whom they asked."""
+        known = {_identity(seat.route): seat.member for seat in self.seats}
+        self.seats = tuple(
+            Seat(
+                route,
+                known.pop(identity)
+                if (identity := _identity(route)) in known
+                else self._member(route),
+            )
+            for route in table.routes
+        )
+        for member in known.values():
+            task = asyncio.create_task(member.retire())
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+
+    def report(self, table: RouteTable | None) -> tuple[list[Voice], bool]:
+        """Each member, and whether enough of them answer for a decision by vote."""
+        voices = [seat.member.voice for seat in self.seats]
+        able = sum(
+            voice.answers and seat.route.weight > 0
+            for voice, seat in zip(voices, self.seats, strict=True)
+        )
+        return voices, table is not None and able >= table.minimum_votes
+
+    async def close(self) -> None:
+        """Let go of every member."""
+        await asyncio.gather(*(seat.member.retire() for seat in self.seats), *self._retiring)
+
+    def _member(self, route: Route) -> Member:
+        return Member(route.member, self._make(route, self._http), self._metrics, self._rng)
+
+
+def _identity(route: Route) -> tuple[object, ...]:
+    """What makes it the same engine."""
+    return (
+        route.member,
+        route.revision,
+        route.engine,
+        route.model,
+        route.url,
+        route.key_file,
+        route.key_secret,
+    )
+
+
+def report(
+    storyteller: str,
+    config_generation: int,
+    table: RouteTable | None,
+    voices: Voices,
+    decisions: int,
+) -> GatewayReport:
+    """What the gateway says of itself."""
+    heard, quorum = voices.report(table)
+    return GatewayReport(
+        storyteller=storyteller,
+        config_generation=config_generation,
+        routes_generation=table.generation if table else 0,
+        voices=heard,
+        minimum_votes=table.minimum_votes if table else 1,
+        quorum=quorum,
+        decisions=decisions,
+    )
