@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from devcluster import kubeconfig, network
+from devcluster import files, kubeconfig, network
 from devcluster.kubeapi import Api
 from devcluster.layout import Layout
 from devcluster.ports import listens
@@ -14,6 +14,10 @@ ETCD_CLIENT = 2379
 _ETCD_PEER = 2380
 _CONTROLLER_MANAGER = 10257
 _SCHEDULER = 10259
+_PROXY = 10256
+
+# Their own limit on calls would make a start wait for seconds.
+_UNTHROTTLED = ("--kube-api-qps=200", "--kube-api-burst=400")
 
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -45,7 +49,8 @@ AUDIT_POLICY = {
 def write_files(layout: Layout) -> None:
     """Everything the control plane reads that is not a certificate."""
     layout.audit_log.parent.mkdir(parents=True, exist_ok=True)
-    _audit_policy(layout).write_text(yaml.safe_dump(AUDIT_POLICY, sort_keys=False))
+    files.write(_audit_policy(layout), yaml.safe_dump(AUDIT_POLICY, sort_keys=False))
+    files.write(_proxy_config(layout), yaml.safe_dump(proxy_config(layout), sort_keys=False))
     for identity in ("controller-manager", "scheduler", "proxy"):
         kubeconfig.write(layout, _kubeconfig(layout, identity), identity)
     kubeconfig.write(layout, layout.kubeconfig, "admin")
@@ -124,6 +129,7 @@ def controller_manager(layout: Layout) -> Service:
             f"--authorization-kubeconfig={config}",
             "--bind-address=127.0.0.1",
             "--leader-elect=false",
+            *_UNTHROTTLED,
             "--use-service-account-credentials=true",
             f"--service-account-private-key-file={layout.pki}/service-accounts.key",
             f"--root-ca-file={layout.pki}/ca.crt",
@@ -148,6 +154,7 @@ def scheduler(layout: Layout) -> Service:
             f"--authorization-kubeconfig={config}",
             "--bind-address=127.0.0.1",
             "--leader-elect=false",
+            *_UNTHROTTLED,
         ],
         _SCHEDULER,
     )
@@ -155,15 +162,20 @@ def scheduler(layout: Layout) -> Service:
 
 def proxy(layout: Layout) -> Service:
     """One is enough: all nodes share the network in which it writes its rules."""
-    port = 10256
-    config = {
+    return _service(
+        layout, "kube-proxy", ["kube-proxy", f"--config={_proxy_config(layout)}"], _PROXY
+    )
+
+
+def proxy_config(layout: Layout) -> dict[str, object]:
+    return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "mode": "nftables",
         "hostnameOverride": layout.node(1).name,
         "clusterCIDR": str(layout.pods),
         "clientConnection": {"kubeconfig": str(_kubeconfig(layout, "proxy"))},
-        "healthzBindAddress": f"127.0.0.1:{port}",
+        "healthzBindAddress": f"127.0.0.1:{_PROXY}",
         "metricsBindAddress": "127.0.0.1:10249",
         # Endpoints that change are followed within a tenth of a second.
         "nftables": {"minSyncPeriod": "100ms", "syncPeriod": "30s"},
@@ -175,9 +187,6 @@ def proxy(layout: Layout) -> Service:
             "tcpCloseWaitTimeout": "0s",
         },
     }
-    path = layout.state / "kube-proxy.yaml"
-    path.write_text(yaml.safe_dump(config, sort_keys=False))
-    return _service(layout, "kube-proxy", ["kube-proxy", f"--config={path}"], port)
 
 
 def _service(layout: Layout, name: str, argv: list[str], port: int) -> Service:
@@ -190,3 +199,7 @@ def _kubeconfig(layout: Layout, identity: str) -> Path:
 
 def _audit_policy(layout: Layout) -> Path:
     return layout.state / "audit-policy.yaml"
+
+
+def _proxy_config(layout: Layout) -> Path:
+    return layout.state / "kube-proxy.yaml"

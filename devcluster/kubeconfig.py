@@ -5,15 +5,14 @@ from pathlib import Path
 
 import yaml
 
+from devcluster import files
 from devcluster.layout import Layout
 
 
 def write(layout: Layout, path: Path, identity: str) -> Path:
     """A kubeconfig with everything inside; it works on the machine and inside the cluster alike."""
-    new = path.with_name(f"{path.name}.new")
-    new.touch(mode=0o600)
-    new.write_text(yaml.safe_dump(content(layout, identity), sort_keys=False))
-    return new.rename(path)
+    files.write(path, yaml.safe_dump(content(layout, identity), sort_keys=False), mode=0o600)
+    return path
 
 
 def content(layout: Layout, identity: str) -> dict[str, object]:

@@ -4,7 +4,6 @@
 killed or of which a program died, adds a node, and says quickly that nothing is to be done.
 """
 
-import os
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -130,7 +129,7 @@ def _layout(name: str, nodes: int, progress: Progress) -> Layout:
 def _start(layout: Layout, images: Path, progress: Progress) -> None:
     api = _api(layout)
     with progress.step("network, control groups and certificates"):
-        if not _isolated(layout):
+        if not network.exists(layout):
             cgroups.kill(layout.cgroup)
         _link_programs(layout)
         pki.create(layout)
@@ -221,7 +220,7 @@ def _services(layout: Layout, api: Api) -> list[Service]:
 
 def _healthy(layout: Layout) -> bool:
     """Whether nothing is to be done: every program runs, every node and addon is ready."""
-    if not layout.kubeconfig.exists() or not _isolated(layout):
+    if not layout.kubeconfig.exists() or not network.exists(layout):
         return False
     api = _api(layout)
     alive = all(processes.pid_of(layout, each.name) for each in _services(layout, api))
@@ -230,12 +229,6 @@ def _healthy(layout: Layout) -> bool:
         and api.ready()
         and all(node.is_ready(api, each) for each in layout.all_nodes())
         and addons.are_ready(api)
-    )
-
-
-def _isolated(layout: Layout) -> bool:
-    return network.exists(layout) and all(
-        os.path.ismount(each.mount_namespace) for each in layout.all_nodes()
     )
 
 

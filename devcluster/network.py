@@ -6,7 +6,6 @@ paths and leave nothing behind: what is mounted inside goes away with the namesp
 """
 
 import contextlib
-import os
 import subprocess
 from pathlib import Path
 
@@ -35,22 +34,36 @@ def enter_node(layout: Layout, node: Node) -> list[str]:
 
 
 def exists(layout: Layout) -> bool:
-    return os.path.ismount(layout.network_namespace)
+    """Whether the network and every node's view of the machine are there."""
+    wanted = [layout.network_namespace, *(node.mount_namespace for node in layout.all_nodes())]
+    return set(map(str, wanted)) <= set(_mount_points())
 
 
 def create(layout: Layout) -> None:
     """Make whatever is missing; what is there already is left alone."""
     _private_mount(layout.run)
-    if not exists(layout):
+    present = _mount_points()
+    if str(layout.network_namespace) not in present:
         layout.network_namespace.touch()
         _run("unshare", f"--net={layout.network_namespace}", "true")
-    _shell([*enter(layout), "sh", "-euc"], network_script(layout))
+    _run(*enter(layout), "sh", "-euc", network_script(layout))
     for node in layout.all_nodes():
-        if not os.path.ismount(node.mount_namespace):
-            node.run.mkdir(parents=True, exist_ok=True)
-            node.mount_namespace.touch()
-            argv = ["unshare", f"--mount={node.mount_namespace}", "--propagation", "slave"]
-            _shell([*argv, "sh", "-euc"], mount_script(layout, node))
+        if str(node.mount_namespace) not in present:
+            _create_mounts(layout, node, present)
+
+
+def _create_mounts(layout: Layout, node: Node, present: list[str]) -> None:
+    """The namespace gets its final name only when everything in it is mounted."""
+    node.run.mkdir(parents=True, exist_ok=True)
+    new = node.mount_namespace.with_suffix(".new")
+    if str(new) in present:
+        _run("umount", str(new))
+    new.touch()
+    argv = ["unshare", f"--mount={new}", "--propagation", "slave", "sh", "-euc"]
+    _run(*argv, mount_script(layout, node))
+    node.mount_namespace.touch()
+    _run("mount", "--bind", str(new), str(node.mount_namespace))
+    _run("umount", str(new))
 
 
 def network_script(layout: Layout) -> str:
@@ -71,7 +84,13 @@ def network_script(layout: Layout) -> str:
 def mount_script(layout: Layout, node: Node) -> str:
     """Give the node its own directories, and in them the few paths that it must still see."""
     keep = (layout.state, layout.run, cache_root())
-    lines = ["mount --make-rshared /"]
+    lines = [
+        "mount --make-rprivate /",
+        # Copies of what other clusters mounted would keep their namespaces alive after them.
+        f"for other in {layout.run.parent}/*; do",
+        f"test $other = {layout.run} || umount --lazy $other 2>/dev/null || true",
+        "done",
+    ]
     for own in _OWN_DIRECTORIES:
         root = f"{node.state}/root{own}"
         lines.append(f"mkdir -p '{root}'")
@@ -80,13 +99,14 @@ def mount_script(layout: Layout, node: Node) -> str:
                 inner = f"{root}/{path.relative_to(own)}"
                 lines += [f"mkdir -p '{inner}'", f"mount --rbind '{path}' '{inner}'"]
         lines.append(f"mount --rbind '{root}' {own}")
+    # Only now, so that what pods mount appears once: kubelets share mounts with containers.
+    lines.append("mount --make-rshared /")
     return "\n".join(lines)
 
 
 def remove(layout: Layout) -> None:
     """Drop the namespaces; their links, routes and mounts go with them."""
-    inside = _mounts_below(layout.run)
-    for path in sorted(inside, key=len, reverse=True):
+    for path in reversed(_mounts_below(layout.run)):
         _run("umount", "--lazy", path)
 
 
@@ -102,20 +122,20 @@ def left(layout: Layout) -> list[str]:
 
 
 def _mounts_below(path: Path) -> list[str]:
-    points = [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    return [point for point in points if Path(point).is_relative_to(path)]
+    return [point for point in _mount_points() if Path(point).is_relative_to(path)]
+
+
+def _mount_points() -> list[str]:
+    """From the kernel's list: os.path.ismount does not see a folder that is mounted on itself."""
+    return [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
 
 
 def _private_mount(path: Path) -> None:
     """Mount namespaces can only be kept as files below a mount that is private."""
     path.mkdir(parents=True, exist_ok=True)
-    if not os.path.ismount(path):
+    if str(path) not in _mount_points():
         _run("mount", "--bind", str(path), str(path))
     _run("mount", "--make-private", str(path))
-
-
-def _shell(prefix: list[str], script: str) -> None:
-    _run(*prefix, script)
 
 
 def _run(*argv: str) -> None:

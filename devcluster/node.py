@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from devcluster import build, kubeconfig, network, ports
+from devcluster import build, files, kubeconfig, network, ports
 from devcluster.kubeapi import Api
 from devcluster.layout import CLUSTER_DOMAIN, Layout, Node
 from devcluster.privileges import CAP_SYS_RESOURCE, has_capability
@@ -27,12 +27,11 @@ _UNUSED_PLUGINS = (
 
 def write_files(layout: Layout, node: Node) -> None:
     """Everything the node's programs read that is not a certificate."""
-    (node.state / "cni").mkdir(parents=True, exist_ok=True)
-    (node.state / "cni" / "10-pods.conflist").write_text(json.dumps(cni_config(node), indent=2))
-    (node.state / "containerd.toml").write_text(containerd_config(node))
-    (node.state / "resolv.conf").write_text("# this network has no way out\n")
     kubelet = yaml.safe_dump(kubelet_config(layout, node), sort_keys=False)
-    (node.state / "kubelet.yaml").write_text(kubelet)
+    files.write(node.state / "cni" / "10-pods.conflist", json.dumps(cni_config(node), indent=2))
+    files.write(node.state / "containerd.toml", containerd_config(node))
+    files.write(node.state / "resolv.conf", "# this network has no way out\n")
+    files.write(node.state / "kubelet.yaml", kubelet)
     kubeconfig.write(layout, node.state / "kubelet.kubeconfig", node.name)
 
 
@@ -151,6 +150,9 @@ def kubelet_config(layout: Layout, node: Node) -> dict[str, object]:
         "serializeImagePulls": False,
         # Secrets and ConfigMaps that change reach their volumes within this time.
         "syncFrequency": "10s",
+        # Its own limit on calls would make many pods at once wait.
+        "kubeAPIQPS": 100,
+        "kubeAPIBurst": 200,
         # Images are loaded by hand and cannot be pulled again: never collect them.
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
