@@ -14,7 +14,8 @@ from tests.api.examples import Object, manifest
 from tests.api.faults import UNKNOWN, sample
 
 #: One value in so many is of any type and size at all.
-RARELY = 40
+RARELY = 60
+UNLUCKY = 13
 
 ANYTHING = st.one_of(
     st.booleans(),
@@ -37,7 +38,7 @@ def objects(kind: type[Kind]) -> st.SearchStrategy[Object]:
 
 def _value(schema: Schema) -> st.SearchStrategy[Any]:
     right = _right(schema)
-    return st.integers(0, RARELY).flatmap(lambda draw: right if draw else ANYTHING)
+    return st.integers(1, RARELY).flatmap(lambda draw: ANYTHING if draw == UNLUCKY else right)
 
 
 def _right(schema: Schema) -> st.SearchStrategy[Any]:
@@ -66,12 +67,15 @@ def _object(schema: Schema) -> st.SearchStrategy[Object]:
     optional = {
         name: _value(child) for name, child in schema["properties"].items() if name not in required
     }
-    # A few optional fields at a time: a union with all its members set is always refused.
-    few = st.sets(st.sampled_from(sorted(optional)), max_size=2) if optional else st.just(set())
+    union = "set exactly one of" in str(schema.get("x-kubernetes-validations", ""))
+    low, high = (1, 1) if union else (0, 2)
+    few = st.sets(st.sampled_from(sorted(optional or ["-"])), min_size=low, max_size=high)
     known = few.flatmap(
-        lambda names: st.fixed_dictionaries(required | {name: optional[name] for name in names})
+        lambda names: st.fixed_dictionaries(
+            required | {name: optional[name] for name in names & optional.keys()}
+        )
     )
-    extra = st.integers(0, RARELY * 4).map(lambda draw: {} if draw else {UNKNOWN: 1})
+    extra = st.integers(1, RARELY * 4).map(lambda draw: {UNKNOWN: 1} if draw == UNLUCKY else {})
     return st.builds(lambda first, second: first | second, known, extra)
 
 

@@ -45,6 +45,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [fabula.dev]
   resources: [worlds/status, modelensembles/status, storytellers/status]
   verbs: [get, patch, update]
+# No object has these; clusters that check who may block an owner's deletion ask for them.
+- apiGroups: [fabula.dev]
+  resources: [worlds/finalizers, modelensembles/finalizers, storytellers/finalizers]
+  verbs: [update]
 # What it makes of them.
 - apiGroups: [apps]
   resources: [deployments, statefulsets, controllerrevisions]
