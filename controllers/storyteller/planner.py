@@ -168,12 +168,14 @@ def _judge(seen: StorytellerObserved, voices: Sequence[Voice]) -> Verdict:
 
 
 def _heard(seen: StorytellerObserved, voices: Sequence[Voice]) -> Verdict:
-    if not seen.reports:
+    if not any(_pod_ready(pod) for pod in seen.pods):
         if fault := diagnose(seen.pods):
             return Verdict(False, fault.reason, fault.message, stalled=True)
-        ready = any(_pod_ready(pod) for pod in seen.pods)
-        message = "the gateway runs but does not report" if ready else "the gateway is starting"
-        return Verdict(False, "GatewayStarting", message, reconciling=True)
+        return Verdict(False, "GatewayStarting", "the gateway is starting", reconciling=True)
+    if not seen.reports:
+        return Verdict(
+            False, "GatewaySilent", "the gateway runs but does not report", reconciling=True
+        )
     generation = seen.storyteller.metadata.generation
     if any(report.config_generation < generation for report in seen.reports.values()):
         return Verdict(

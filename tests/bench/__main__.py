@@ -16,7 +16,7 @@ from cli.install import NAMESPACE, install
 from cli.run import run
 from devcluster import Cluster, Progress
 from tests.e2e.audit import Audit
-from tests.e2e.kube import Game, Kube
+from tests.e2e.kube import Game, Kube, api_proxy
 
 NAME = "fabula-bench"
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:fabula-operator"
@@ -64,9 +64,10 @@ def main() -> None:
     rows.append(("world applied to Ready (three models)", f"{timed(world):.1f} s"))
     rows.append(("nothing to Ready, in all", f"{time.monotonic() - began:.1f} s"))
 
-    game = Game(kube, "bard")
-    session = game.session()
-    latencies = sorted(timed(lambda: game.ask(session)) for _ in range(ASKED))
+    with api_proxy(cluster) as api:
+        game = Game(kube, "bard", api)
+        session = game.session()
+        latencies = sorted(timed(lambda: game.ask(session)) for _ in range(ASKED))
     rows.append(
         (
             f"decision of three models, {ASKED} asked one by one: median / p90",

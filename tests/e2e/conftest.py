@@ -7,7 +7,7 @@ import pytest
 
 from cli.install import install
 from devcluster import Cluster, Progress
-from tests.e2e.kube import Game, Kube, namespace
+from tests.e2e.kube import Game, Kube, api_proxy, namespace
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +24,13 @@ def kube(fabula: Cluster, request: pytest.FixtureRequest) -> Iterator[Kube]:
         yield made
 
 
+@pytest.fixture(scope="session")
+def api(fabula: Cluster) -> Iterator[str]:
+    """The API server's address for programs without credentials."""
+    with api_proxy(fabula) as address:
+        yield address
+
+
 @pytest.fixture
-def game(kube: Kube) -> Game:
-    return Game(kube, "shepherd")
+def game(kube: Kube, api: str) -> Game:
+    return Game(kube, "shepherd", api)

@@ -2,7 +2,9 @@
 
 import json
 import threading
+import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -124,18 +126,24 @@ class Game:
 
     kube: Kube
     storyteller: str
+    #: Where `kubectl proxy` listens.
+    api: str
 
-    def _url(self, path: str) -> str:
+    def _call(self, path: str, body: Object | None = None) -> Any:
         service = f"http:{self.storyteller}-gateway:http"
-        return f"/api/v1/namespaces/{self.kube.namespace}/services/{service}/proxy{path}"
+        request = urllib.request.Request(
+            f"{self.api}/api/v1/namespaces/{self.kube.namespace}/services/{service}/proxy{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
 
     def get(self, path: str) -> Any:
-        return json.loads(self.kube.kubectl("get", "--raw", self._url(path)))
+        return self._call(path)
 
     def post(self, path: str, body: Object) -> Any:
-        return json.loads(
-            self.kube.kubectl("create", "--raw", self._url(path), "-f", "-", stdin=json.dumps(body))
-        )
+        return self._call(path, body)
 
     def session(self) -> str:
         opened: str = self.post("/v1/sessions", {"player": "tester"})["id"]
@@ -163,3 +171,20 @@ def namespace(cluster: Cluster, name: str) -> Iterator[Kube]:
         yield kube
     finally:
         kube.delete("namespace", name)
+
+
+@contextmanager
+def api_proxy(cluster: Cluster) -> Iterator[str]:
+    """The API server without TLS on a port of this machine, for as long as the block runs."""
+    process = subprocess.Popen(
+        ["kubectl", "proxy", "--port=0"], env=cluster.env, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout
+        said = process.stdout.readline()
+        yield f"http://{said.split()[-1]}"
+    finally:
+        process.terminate()
+        process.wait(10)
+        if process.stdout:
+            process.stdout.close()

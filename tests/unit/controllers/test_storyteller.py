@@ -32,6 +32,12 @@ def found(result: Plan, kind: str) -> Object:
     return next(obj for obj in result.apply if obj["kind"] == kind)
 
 
+RUNNING = {
+    "metadata": {"name": "bard-gateway-0"},
+    "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+}
+
+
 def report(*voices: Voice, quorum: bool = True, generation: int = 1) -> dict[str, GatewayReport]:
     return {
         "bard-gateway-0": GatewayReport(
@@ -155,8 +161,20 @@ def test_keys_are_mounted_as_optional_files() -> None:
 def test_readiness_is_what_the_gateway_hears(
     voices: tuple[Voice, ...], quorum: bool, status: str, reason: str
 ) -> None:
-    result = plan(observe(storyteller(), reports=report(*voices, quorum=quorum)), NOW)
+    result = plan(
+        observe(storyteller(), pods=(RUNNING,), reports=report(*voices, quorum=quorum)), NOW
+    )
     assert (condition(result).status, condition(result).reason) == (status, reason)
+
+
+def test_a_gateway_that_reports_before_it_serves_is_not_ready() -> None:
+    result = plan(observe(storyteller(), reports=report(YES, OTHER)), NOW)
+    assert condition(result).reason == "GatewayStarting"
+
+
+def test_a_gateway_that_does_not_report_is_not_ready() -> None:
+    result = plan(observe(storyteller(), pods=(RUNNING,)), NOW)
+    assert condition(result).reason == "GatewaySilent"
 
 
 def test_a_missing_key_is_named_from_the_spec() -> None:
@@ -164,6 +182,7 @@ def test_a_missing_key_is_named_from_the_spec() -> None:
     seen = observe(
         storyteller(),
         ensemble=ensemble(hosted("oracle")),
+        pods=(RUNNING,),
         reports=report(voice, OTHER),
     )
     result = plan(seen, NOW)
@@ -173,13 +192,15 @@ def test_a_missing_key_is_named_from_the_spec() -> None:
 
 
 def test_a_report_of_an_older_spec_does_not_make_it_ready() -> None:
-    result = plan(observe(storyteller(), reports=report(YES, OTHER, generation=0)), NOW)
+    result = plan(
+        observe(storyteller(), pods=(RUNNING,), reports=report(YES, OTHER, generation=0)), NOW
+    )
     assert condition(result).reason == "GatewayConfiguring"
 
 
 def test_more_replicas_than_the_store_allows_are_held_back_and_said() -> None:
     made = storyteller(worldRef="emberfall", replicas=3)
-    result = plan(observe(made, world=world(), reports=report(YES, OTHER)), NOW)
+    result = plan(observe(made, world=world(), pods=(RUNNING,), reports=report(YES, OTHER)), NOW)
     assert found(result, "StatefulSet")["spec"]["replicas"] == 1
     assert condition(result, "Stalled").reason == "SingleReplicaStore"
     assert "set spec.replicas to 1" in condition(result, "Stalled").message
