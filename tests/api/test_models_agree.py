@@ -65,7 +65,7 @@ CHECKS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.names.kind)
 @given(data=st.data())
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=CHECKS)
+@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=CHECKS)
 def test_models_and_server_agree(server: Server, kind: type[Kind], data: st.DataObject) -> None:
     agree(server, kind, data.draw(objects(kind)))
 
