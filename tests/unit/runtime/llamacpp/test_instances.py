@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from runtime.llamacpp.instances import UnsupportedSchemaError, instance
 
-
 # How long an example takes says more about the machine than about the code.
 unhurried = settings(deadline=None, max_examples=50)
 

