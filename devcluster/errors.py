@@ -13,5 +13,9 @@ class BuildError(ClusterError):
     """A program of the cluster could not be built."""
 
 
+class Unreachable(ClusterError):
+    """The API server does not answer."""
+
+
 class StartError(ClusterError):
     """A part of the cluster did not become ready; the message ends with its last log lines."""

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from devcluster.errors import ClusterError
+from devcluster.errors import ClusterError, Unreachable
 
 _TIMEOUT_SECONDS = 10.0
 Object = dict[str, Any]
@@ -35,7 +35,7 @@ class Api:
         """Whether it serves and has done what it does once at start."""
         try:
             status, _ = self._call("GET", "/readyz")
-        except (OSError, http.client.HTTPException):
+        except Unreachable:
             return False
         return status == http.client.OK
 
@@ -61,6 +61,8 @@ class Api:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
             return response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(f"the API server at 127.0.0.1:{self._port}: {error}") from error
         finally:
             connection.close()
 

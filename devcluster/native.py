@@ -61,7 +61,7 @@ class NativeCluster(Cluster):
             Part(name, "running" if running.get(name) else "stopped", f"pid {running.get(name)}")
             for name in expected
         ]
-        serves = api.ready()
+        serves = bool(running.get("forward")) and api.ready()
         for each in self.layout.all_nodes():
             ready = serves and node.is_ready(api, each)
             parts.append(Part(each.name, "ready" if ready else "not ready", str(each.address)))
@@ -129,8 +129,7 @@ def _layout(name: str, nodes: int, progress: Progress) -> Layout:
 def _start(layout: Layout, images: Path, progress: Progress) -> None:
     api = _api(layout)
     with progress.step("network, control groups and certificates"):
-        if not network.exists(layout):
-            cgroups.kill(layout.cgroup)
+        _stop_homeless(layout)
         _link_programs(layout)
         pki.create(layout)
         controlplane.write_files(layout)
@@ -171,6 +170,17 @@ def _start(layout: Layout, images: Path, progress: Progress) -> None:
                 "available: look with `fabula dev exec -- kubectl -n kube-system describe pods`"
             ),
         )
+
+
+def _stop_homeless(layout: Layout) -> None:
+    """What outlived its namespaces would hold ports and files that the new ones need."""
+    if not network.exists(layout):
+        cgroups.kill(layout.cgroup)
+    for each in layout.all_nodes():
+        if not network.node_exists(each):
+            processes.stop(layout, f"{each.name}-kubelet")
+            processes.stop(layout, f"{each.name}-containerd")
+            cgroups.kill(f"{layout.cgroup}/{each.name}")
 
 
 def _bring_up(layout: Layout, each: Node, images: Path) -> None:
@@ -220,7 +230,8 @@ def _services(layout: Layout, api: Api) -> list[Service]:
 
 def _healthy(layout: Layout) -> bool:
     """Whether nothing is to be done: every program runs, every node and addon is ready."""
-    if not layout.kubeconfig.exists() or not network.exists(layout):
+    homes = [network.exists(layout), *map(network.node_exists, layout.all_nodes())]
+    if not layout.kubeconfig.exists() or not all(homes):
         return False
     api = _api(layout)
     alive = all(processes.pid_of(layout, each.name) for each in _services(layout, api))

@@ -34,29 +34,32 @@ def enter_node(layout: Layout, node: Node) -> list[str]:
 
 
 def exists(layout: Layout) -> bool:
-    """Whether the network and every node's view of the machine are there."""
-    wanted = [layout.network_namespace, *(node.mount_namespace for node in layout.all_nodes())]
-    return set(map(str, wanted)) <= set(_mount_points())
+    """Whether the cluster has its network."""
+    return str(layout.network_namespace) in _mount_points()
+
+
+def node_exists(node: Node) -> bool:
+    """Whether the node has its view of the machine."""
+    return str(node.mount_namespace) in _mount_points()
 
 
 def create(layout: Layout) -> None:
     """Make whatever is missing; what is there already is left alone."""
     _private_mount(layout.run)
-    present = _mount_points()
-    if str(layout.network_namespace) not in present:
+    if not exists(layout):
         layout.network_namespace.touch()
         _run("unshare", f"--net={layout.network_namespace}", "true")
     _run(*enter(layout), "sh", "-euc", network_script(layout))
     for node in layout.all_nodes():
-        if str(node.mount_namespace) not in present:
-            _create_mounts(layout, node, present)
+        if not node_exists(node):
+            _create_mounts(layout, node)
 
 
-def _create_mounts(layout: Layout, node: Node, present: list[str]) -> None:
+def _create_mounts(layout: Layout, node: Node) -> None:
     """The namespace gets its final name only when everything in it is mounted."""
     node.run.mkdir(parents=True, exist_ok=True)
     new = node.mount_namespace.with_suffix(".new")
-    if str(new) in present:
+    if str(new) in _mount_points():
         _run("umount", str(new))
     new.touch()
     argv = ["unshare", f"--mount={new}", "--propagation", "slave", "sh", "-euc"]

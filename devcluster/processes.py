@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devcluster import cgroups
-from devcluster.errors import StartError
+from devcluster.errors import StartError, Unreachable
 from devcluster.layout import Layout
 
 _LOG_TAIL = 15
@@ -100,10 +100,18 @@ def wait_ready(layout: Layout, service: Service, seconds: float) -> None:
 def wait(ready: Callable[[], bool], seconds: float, failure: Callable[[], str]) -> None:
     """Poll tightly: a start is a chain of these, and every pause in it is waited for."""
     deadline = time.monotonic() + seconds
-    while not ready():
+    while not _holds(ready):
         if time.monotonic() > deadline:
             raise StartError(failure())
         time.sleep(_POLL_SECONDS)
+
+
+def _holds(ready: Callable[[], bool]) -> bool:
+    """A server that is too busy to answer is not ready yet, which is no reason to give up."""
+    try:
+        return ready()
+    except Unreachable:
+        return False
 
 
 def tail(layout: Layout, name: str) -> str:
