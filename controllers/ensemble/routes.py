@@ -41,6 +41,7 @@ def route(versioned: Member, member: Member, rev: str, url: str | None, patience
         model=hosted.model if hosted else member.name,
         url=hosted.base_url if hosted else url,
         key_file=f"{KEYS_DIR}/{member.name}/{key.key}" if key else None,
+        key_secret=key.name if key else None,
         role=versioned.role,
         sampling=versioned.sampling or Sampling(),
         timeout_seconds=min(member.timeout_seconds or patience, patience),
