@@ -1,8 +1,8 @@
 """What the end-to-end tests do to a cluster, through kubectl as a person would."""
 
 import json
-import threading
 import subprocess
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -25,8 +25,13 @@ CHILDREN = (
 OURS = "app.kubernetes.io/managed-by=fabula"
 
 
-def until(what: str, look: Callable[[], T | None], seconds: float = 60) -> T:
-    """The first true answer of ``look``; fails with ``what`` at the deadline."""
+def until(
+    what: str,
+    look: Callable[[], T | None],
+    seconds: float = 60,
+    last: Callable[[], object] = lambda: None,
+) -> T:
+    """The first true answer of ``look``; at the deadline fails with ``what`` and with ``last``."""
     pause = threading.Event()
     deadline = time.monotonic() + seconds
     while True:
@@ -34,7 +39,7 @@ def until(what: str, look: Callable[[], T | None], seconds: float = 60) -> T:
         if seen:
             return seen
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:.0f} s: {what}; last seen: {seen!r}")
+            raise AssertionError(f"not within {seconds:.0f} s: {what}; last: {last() or seen}")
         pause.wait(0.25)
 
 
@@ -95,11 +100,14 @@ class Kube:
     def says(self, kind: str, name: str, reason: str, seconds: float = 60) -> str:
         """The message of the Ready condition once it has this reason."""
 
-        def look() -> str | None:
-            seen = self.condition(kind, name)
-            return seen["message"] if seen.get("reason") == reason else None
+        seen: Object = {}
 
-        return until(f"{kind}/{name} says {reason}", look, seconds)
+        def look() -> bool:
+            seen.update(self.condition(kind, name))
+            return seen.get("reason") == reason
+
+        until(f"{kind}/{name} says {reason}", look, seconds, last=lambda: seen)
+        return str(seen["message"])
 
     def events(self, reason: str) -> list[Object]:
         found = json.loads(
