@@ -13,7 +13,7 @@ class BuildError(ClusterError):
     """A program of the cluster could not be built."""
 
 
-class Unreachable(ClusterError):
+class UnreachableError(ClusterError):
     """The API server does not answer."""
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from devcluster.errors import ClusterError, Unreachable
+from devcluster.errors import ClusterError, UnreachableError
 
 _TIMEOUT_SECONDS = 10.0
 Object = dict[str, Any]
@@ -35,7 +35,7 @@ class Api:
         """Whether it serves and has done what it does once at start."""
         try:
             status, _ = self._call("GET", "/readyz")
-        except Unreachable:
+        except UnreachableError:
             return False
         return status == http.client.OK
 
@@ -62,7 +62,7 @@ class Api:
             response = connection.getresponse()
             return response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(f"the API server at 127.0.0.1:{self._port}: {error}") from error
+            raise UnreachableError(f"the API server at 127.0.0.1:{self._port}: {error}") from error
         finally:
             connection.close()
 

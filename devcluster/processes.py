@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devcluster import cgroups
-from devcluster.errors import StartError, Unreachable
+from devcluster.errors import StartError, UnreachableError
 from devcluster.layout import Layout
 
 _LOG_TAIL = 15
@@ -110,7 +110,7 @@ def _holds(ready: Callable[[], bool]) -> bool:
     """A server that is too busy to answer is not ready yet, which is no reason to give up."""
     try:
         return ready()
-    except Unreachable:
+    except UnreachableError:
         return False
 
 
