@@ -48,8 +48,8 @@ def application(
 async def serve(app: web.Application, port: int) -> tuple[web.AppRunner, int]:
     """Listen on all addresses. Returns what to clean up, and the port (which 0 leaves to the
     system)."""
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
     await runner.setup()
-    site = web.TCPSite(runner, port=port, shutdown_timeout=2)
+    site = web.TCPSite(runner, port=port)
     await site.start()
     return runner, int(runner.addresses[0][1])

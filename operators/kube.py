@@ -148,7 +148,7 @@ class Kube:
     ) -> Object:
         """Server-side apply: what `obj` says holds, and what it no longer says is given up."""
         ref = Ref.of(obj)
-        verb = f"apply {subresource} of" if subresource else "apply"
+        verb = f"apply-{subresource}" if subresource else "apply"
         params = {"fieldManager": FIELD_MANAGER, "force": "true"}
         path = object_path(ref, subresource)
         request = _Request(verb, "PATCH", path, ref.kind, _target(ref), params, obj, APPLY)

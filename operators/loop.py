@@ -6,6 +6,7 @@ leads. What to look at when is `operators.schedule`; a look is `operators.reconc
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
@@ -48,7 +49,7 @@ class Loop:
         self._metrics = metrics
         self._concurrency = concurrency
         self._clock = clock
-        self._running: dict[Ref, asyncio.Task[None]] = {}
+        self._running: dict[Ref, asyncio.Task[float | None]] = {}
         self._wake = asyncio.Event()
         self._active = False
         self._beat = clock()
@@ -105,11 +106,37 @@ class Loop:
     def _start(self, key: Ref) -> None:
         task = asyncio.create_task(self._run(key), name=f"look at {key}")
         self._running[key] = task
-        task.add_done_callback(lambda _: self._ended(key))
+        task.add_done_callback(partial(self._ended, key))
 
-    def _ended(self, key: Ref) -> None:
+    async def _run(self, key: Ref) -> float | None:
+        with self._metrics.reconciles.labels(key.kind).time():
+            async with asyncio.timeout(LOOK_LIMIT):
+                return await self._look(key)
+
+    def _ended(self, key: Ref, task: "asyncio.Task[float | None]") -> None:
+        """However a look ended, even before it began: the key stays in the schedule."""
         del self._running[key]
         self._wake.set()
+        if task.cancelled():
+            self._schedule.done(key, 0.0)
+            return
+        error = task.exception()
+        if error is None:
+            self._schedule.done(key, task.result())
+        elif isinstance(error, NotLeaderError):
+            log.info("a write was not sent", object=_place(key), why=str(error))
+            self._schedule.done(key, HEARTBEAT)
+        elif isinstance(error, ApiError | TimeoutError):
+            self._failed(key, error, str(error) or f"no end after {LOOK_LIMIT:g} s")
+        else:
+            # A defect of ours. It must not stop the work on other objects, nor stay unseen.
+            log.error("a look failed", object=_place(key), exc_info=error)
+            self._failed(key, error, "an unexpected error; see above")
+
+    def _failed(self, key: Ref, error: BaseException, said: str) -> None:
+        self._metrics.failures.labels(key.kind, type(error).__name__).inc()
+        wait = round(self._schedule.failed(key), 1)
+        log.warning("a look is tried again", object=_place(key), error=said, seconds=wait)
 
     async def _sleep(self) -> None:
         """Until something is due, a look ends or something is noticed."""
@@ -122,31 +149,6 @@ class Loop:
         except TimeoutError:
             pass
 
-    async def _run(self, key: Ref) -> None:
-        """One look. Whatever goes wrong, the key stays in the schedule."""
-        again: float | None = None
-        try:
-            with self._metrics.reconciles.labels(key.kind).time():
-                async with asyncio.timeout(LOOK_LIMIT):
-                    again = await self._look(key)
-        except asyncio.CancelledError:
-            self._schedule.done(key, 0.0)
-            raise
-        except NotLeaderError as error:
-            log.info("a write was not sent", kind=key.kind, name=key.name, why=str(error))
-            self._schedule.done(key, HEARTBEAT)
-        except (ApiError, TimeoutError) as error:
-            said = str(error) or f"the look took longer than {LOOK_LIMIT:g} s"
-            self._failed(key, type(error).__name__, said)
-        except Exception as error:
-            # A defect of ours. It must not stop the work on other objects, nor stay unseen.
-            log.exception("a look failed", kind=key.kind, namespace=key.namespace, name=key.name)
-            self._failed(key, type(error).__name__, "an unexpected error; see above")
-        else:
-            self._schedule.done(key, again)
 
-    def _failed(self, key: Ref, error: str, said: str) -> None:
-        self._metrics.failures.labels(key.kind, error).inc()
-        wait = self._schedule.failed(key)
-        place = {"kind": key.kind, "namespace": key.namespace, "name": key.name}
-        log.warning("a look is tried again", object=place, error=said, seconds=round(wait, 1))
+def _place(key: Ref) -> dict[str, str]:
+    return {"kind": key.kind, "namespace": key.namespace, "name": key.name}

@@ -4,15 +4,31 @@ The Lease itself is the only thing that is written past it.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from controllers.plan import Object, Ref
 from operators.errors import AlreadyExistsError
 from operators.faults import Fault
-from operators.kube import Allowance, Kube
+from operators.kube import Allowance
 from operators.metrics import Metrics
 
 T = TypeVar("T")
+
+
+class WriteApi(Protocol):
+    """The writing half of `operators.kube.Kube`."""
+
+    async def apply(
+        self, obj: Object, *, subresource: str = "", allowance: Allowance | None = None
+    ) -> Object: ...
+
+    async def create(self, obj: Object, *, allowance: Allowance | None = None) -> Object: ...
+
+    async def merge_patch(
+        self, ref: Ref, body: Object, *, allowance: Allowance | None = None
+    ) -> Object: ...
+
+    async def delete(self, ref: Ref, uid: str, *, allowance: Allowance | None = None) -> None: ...
 
 
 class Writer:
@@ -22,7 +38,9 @@ class Writer:
     long as the write may take.
     """
 
-    def __init__(self, kube: Kube, allowance: Allowance, metrics: Metrics, fault: Fault) -> None:
+    def __init__(
+        self, kube: WriteApi, allowance: Allowance, metrics: Metrics, fault: Fault
+    ) -> None:
         self._kube = kube
         self._allowance = allowance
         self._metrics = metrics
