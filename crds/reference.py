@@ -36,7 +36,7 @@ def page(kind: type[Kind]) -> str:
         "Beside types, bounds and unknown fields, the API server refuses these, in these words:",
         "",
     ]
-    lines += [f"- {message}" for message in _messages(schema)]
+    lines += [f"- {message}" for message in dict.fromkeys(_messages(schema))]
     return "\n".join(lines) + "\n"
 
 

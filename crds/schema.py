@@ -223,5 +223,5 @@ def _key_rule(key: Schema, where: str) -> Schema:
     rule, message = f"self.all(key, key.size() <= {high}", f"keys have at most {high} characters"
     if pattern:
         rule += f" && key.matches('{pattern}')"
-        message += f" and match {pattern}"
+        message += f" and match `{pattern}`"
     return {"rule": rule + ")", "message": message}
