@@ -14,13 +14,18 @@ from runtime.engines.keys import KeyFile
 from runtime.engines.openai_compatible import OpenAICompatible
 
 
+#: For prose of llama.cpp members: small models fall into loops without it.
+_REPETITION_PENALTY = 0.5
+
+
 def engine_for(route: Route, http: aiohttp.ClientSession) -> Engine:
     """The engine of a route. Nothing is called or imported yet; a route that lacks what its engine
     needs gives an engine that says so whenever it is asked."""
     if route.engine in ("llamacpp", "vllm"):
         if route.url is None:
             return Unusable(f"the route of member {route.member} has no url")
-        return OpenAICompatible(http, route.url, route.model)
+        penalty = _REPETITION_PENALTY if route.engine == "llamacpp" else 0.0
+        return OpenAICompatible(http, route.url, route.model, repetition_penalty=penalty)
     if route.key_file is None:
         return Unusable(f"the route of member {route.member} has no keyFile")
     key = KeyFile(route.member, Path(route.key_file), route.key_secret)

@@ -20,10 +20,13 @@ _REQUEST_AT_FAULT = frozenset({400, 413, 422})
 class OpenAICompatible:
     """One member revision's Service. The HTTP session is shared and stays open."""
 
-    def __init__(self, http: aiohttp.ClientSession, url: str, model: str) -> None:
+    def __init__(
+        self, http: aiohttp.ClientSession, url: str, model: str, *, repetition_penalty: float = 0.0
+    ) -> None:
         self._http = http
         self._url = url.rstrip("/")
         self._model = model
+        self._repetition_penalty = repetition_penalty
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         """See Engine."""
@@ -99,6 +102,8 @@ class OpenAICompatible:
                 "type": "json_schema",
                 "json_schema": {"name": "answer", "strict": True, "schema": prompt.schema},
             }
+        elif self._repetition_penalty:
+            body["frequency_penalty"] = self._repetition_penalty
         return body
 
 
