@@ -85,3 +85,10 @@ def test_the_site_loads_nothing_from_elsewhere() -> None:
     assert not {"extra_javascript", "extra_css"} & config.keys()
     fences = "\n".join(page.read_text() for page in DOCS.rglob("*.md"))
     assert "```mermaid" not in fences
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
+def test_links_of_pages_outside_of_the_site_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
+    local = [link for link in links if not link.startswith(("http:", "https:"))]
+    assert [link for link in local if not (ROOT / link).exists()] == []
