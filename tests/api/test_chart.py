@@ -219,5 +219,5 @@ def test_every_value_is_documented_and_has_a_schema() -> None:
 @pytest.mark.usefixtures("server")
 def test_the_notes_teach_the_next_commands(helm: Helm) -> None:
     notes = helm("get", "notes", RELEASE, "-n", NAMESPACE)
-    assert "kubectl apply -f examples/emberfall" in notes
+    assert "kubectl apply -f examples/emberfall/world" in notes
     assert "rollout status deployment/fabula-operator" in notes
