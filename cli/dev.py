@@ -34,10 +34,13 @@ def up(
     install: Annotated[
         bool, typer.Option("--install", help="Install the Debian packages that are missing.")
     ] = False,
+    audit: Annotated[
+        bool, typer.Option(help="Have a new cluster log who asked its API for what.")
+    ] = True,
 ) -> None:
     """Start the cluster; start again what stopped; do nothing when all is well."""
     with _errors():
-        cluster = devcluster.up(name, nodes, install=install, say=typer.echo)
+        cluster = devcluster.up(name, nodes, install=install, audit=audit, say=typer.echo)
     typer.echo(f"\nUse it:  eval $(fabula dev env{_option(name)})  &&  kubectl get nodes")
     typer.echo(f"Leave:   fabula dev down{_option(name)}        ({cluster.kind} cluster)")
 

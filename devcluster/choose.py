@@ -14,12 +14,14 @@ def up(
     nodes: int = 1,
     *,
     install: bool = False,
+    audit: bool = True,
     say: Say | Progress = silent,
 ) -> Cluster:
     """Make a cluster run and return it; what runs already is left alone.
 
-    `install` lets it install the Debian packages it lacks. Raises PreflightError before anything
-    is started when something is missing, BuildError and StartError when a part fails.
+    `install` lets it install the Debian packages it lacks; `audit` has a new native cluster write
+    `Cluster.audit_log`. Raises PreflightError before anything is started when something is
+    missing, BuildError and StartError when a part fails.
     """
     check_name(name)
     progress = say if isinstance(say, Progress) else Progress(say)
@@ -33,7 +35,7 @@ def up(
             return kindcluster.up(name, nodes, progress)
         progress.note(f"{why_not}: starting a native cluster")
     preflight.check(progress, install=install)
-    cluster = native.up(name, nodes, progress)
+    cluster = native.up(name, nodes, progress, audit=audit)
     progress.total(f"cluster {name} is up")
     return cluster
 

@@ -75,7 +75,7 @@ def etcd(layout: Layout) -> Service:
     )
 
 
-def apiserver(layout: Layout, api: Api, *, audit: bool = True) -> Service:
+def apiserver(layout: Layout, api: Api) -> Service:
     pki = layout.pki
     argv = [
         "kube-apiserver",
@@ -107,7 +107,7 @@ def apiserver(layout: Layout, api: Api, *, audit: bool = True) -> Service:
         "--allow-privileged=true",
         "--profiling=false",
     ]
-    if audit:
+    if layout.audit:
         argv += [
             f"--audit-policy-file={_audit_policy(layout)}",
             f"--audit-log-path={layout.audit_log}",

@@ -62,6 +62,7 @@ class Layout:
     name: str
     slot: int
     nodes: int = 1
+    audit: bool = True
 
     @property
     def state(self) -> Path:
@@ -71,6 +72,11 @@ class Layout:
     def run(self) -> Path:
         """Sockets, process records and namespaces: what a reboot clears."""
         return Path("/run/fabula") / self.name
+
+    @property
+    def owner(self) -> Path:
+        """Holds the path of the state that belongs to what runs."""
+        return self.run / "owner"
 
     @property
     def kubeconfig(self) -> Path:

@@ -15,6 +15,7 @@ from devcluster import (
     build,
     cgroups,
     controlplane,
+    files,
     network,
     node,
     pki,
@@ -81,12 +82,12 @@ class NativeCluster(Cluster):
         down(self.name, Progress(say))
 
 
-def up(name: str, nodes: int, progress: Progress) -> NativeCluster:
+def up(name: str, nodes: int, progress: Progress, *, audit: bool = True) -> NativeCluster:
     """Make the cluster run with at least so many nodes."""
     if not 1 <= nodes <= MAX_NODES:
         raise ClusterError(f"--nodes {nodes}: a cluster has 1 to {MAX_NODES} nodes")
     with record.exclusive(name):
-        layout = _layout(name, nodes, progress)
+        layout = _layout(name, nodes, progress, audit=audit)
         if _healthy(layout):
             progress.note("it runs already")
             return _cluster(layout)
@@ -105,12 +106,14 @@ def down(name: str, progress: Progress) -> None:
     """Kill what is in the cluster's control groups and remove every trace of it."""
     with record.exclusive(name):
         found = record.load(name)
+        if found is None:
+            _refuse_foreign(name)
         layout = found.layout(name) if found else Layout(name, 0)
         _remove(layout, progress)
         record.forget_locks(name)
 
 
-def _layout(name: str, nodes: int, progress: Progress) -> Layout:
+def _layout(name: str, nodes: int, progress: Progress, *, audit: bool) -> Layout:
     found = record.load(name)
     if found is not None and found.boot != record.boot_id():
         progress.note("the machine was restarted since: beginning afresh")
@@ -118,18 +121,31 @@ def _layout(name: str, nodes: int, progress: Progress) -> Layout:
         found = None
     if found is None:
         # A start may have been killed before its record was written, or its removal after.
+        _refuse_foreign(name)
         _remove(Layout(name, 0), progress)
-        found = record.create(name, nodes)
+        found = record.create(name, nodes, audit=audit)
     if nodes > found.nodes:
         found = replace(found, nodes=nodes)
         record.save(name, found)
     return found.layout(name)
 
 
+def _refuse_foreign(name: str) -> None:
+    """Names are the machine's, records are the user's: do not take down what another one runs."""
+    owner = Layout(name, 0).owner
+    if owner.exists() and Path(owner.read_text()) != state_of(name):
+        raise ClusterError(
+            f"a cluster {name!r} with its files in {owner.read_text()} is on this machine: use "
+            "another --name, or set XDG_STATE_HOME as it was when that one was started"
+        )
+
+
 def _start(layout: Layout, images: Path, progress: Progress) -> None:
     api = _api(layout)
     with progress.step("network, control groups and certificates"):
         _stop_homeless(layout)
+        network.hold(layout)
+        files.write(layout.owner, str(layout.state))
         _link_programs(layout)
         pki.create(layout)
         controlplane.write_files(layout)
@@ -275,7 +291,7 @@ def _cluster(layout: Layout) -> NativeCluster:
         name=layout.name,
         kubeconfig=layout.kubeconfig,
         kind="native",
-        audit_log=layout.audit_log,
+        audit_log=layout.audit_log if layout.audit else None,
         layout=layout,
     )
 

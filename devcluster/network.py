@@ -43,9 +43,16 @@ def node_exists(node: Node) -> bool:
     return str(node.mount_namespace) in _mount_points()
 
 
+def hold(layout: Layout) -> None:
+    """Mount namespaces can only be kept as files below a mount that is private."""
+    layout.run.mkdir(parents=True, exist_ok=True)
+    if str(layout.run) not in _mount_points():
+        _run("mount", "--bind", str(layout.run), str(layout.run))
+    _run("mount", "--make-private", str(layout.run))
+
+
 def create(layout: Layout) -> None:
     """Make whatever is missing; what is there already is left alone."""
-    _private_mount(layout.run)
     if not exists(layout):
         layout.network_namespace.touch()
         _run("unshare", f"--net={layout.network_namespace}", "true")
@@ -131,14 +138,6 @@ def _mounts_below(path: Path) -> list[str]:
 def _mount_points() -> list[str]:
     """From the kernel's list: os.path.ismount does not see a folder that is mounted on itself."""
     return [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-
-
-def _private_mount(path: Path) -> None:
-    """Mount namespaces can only be kept as files below a mount that is private."""
-    path.mkdir(parents=True, exist_ok=True)
-    if str(path) not in _mount_points():
-        _run("mount", "--bind", str(path), str(path))
-    _run("mount", "--make-private", str(path))
 
 
 def _run(*argv: str) -> None:

@@ -20,11 +20,7 @@ def listens(layout: Layout, port: int) -> bool:
 
 def listen(port: int) -> socket.socket:
     """A listening socket on 127.0.0.1 of the machine, to be inherited."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("127.0.0.1", port))
-    sock.listen(128)
-    return sock
+    return socket.create_server(("127.0.0.1", port), backlog=128)
 
 
 def is_free(port: int) -> bool:

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,10 @@ from devcluster.layout import Layout
 
 _LOG_TAIL = 15
 _POLL_SECONDS = 0.02
+_START_SECONDS = 10.0
+_STOP_SECONDS = 5.0
+# The shell that is waited for ends at once, so that nothing here has a child that never ends.
+_LEAVE = 'setsid sh -euc "$0" "$@" &'
 _BECOME = 'echo $$ >"$0"; cat "/proc/$$/stat" >"$1.new"; mv "$1.new" "$1"; shift; exec "$@"'
 
 
@@ -32,7 +36,6 @@ class Service:
     ready: Callable[[], bool]
     prefix: list[str] = field(default_factory=list)
     """What enters the namespaces that the program lives in."""
-    environment: Mapping[str, str] = field(default_factory=dict)
     descriptors: tuple[int, ...] = ()
 
 
@@ -54,13 +57,13 @@ def start(layout: Layout, service: Service) -> None:
     environment = {
         "PATH": f"{layout.bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": os.environ.get("HOME", "/root"),
-        **service.environment,
     }
     with log_path(layout, service.name).open("ab") as log:
-        child = subprocess.Popen(
+        subprocess.run(
             [
                 "sh",
                 "-euc",
+                _LEAVE,
                 _BECOME,
                 str(cgroups.system_procs(layout.cgroup)),
                 str(record),
@@ -72,12 +75,13 @@ def start(layout: Layout, service: Service) -> None:
             stderr=log,
             cwd="/",
             env=environment,
-            start_new_session=True,
             pass_fds=service.descriptors,
+            check=True,
+            timeout=_START_SECONDS,
         )
     wait(
-        lambda: record.exists() or child.poll() is not None,
-        seconds=10,
+        record.exists,
+        _START_SECONDS,
         failure=lambda: f"{service.name} did not start: {tail(layout, service.name)}",
     )
 
@@ -135,13 +139,13 @@ def pid_of(layout: Layout, name: str) -> int | None:
 
 def stop(layout: Layout, name: str) -> None:
     """End one program: politely, then by force."""
-    for number, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+    for number in (signal.SIGTERM, signal.SIGKILL):
         pid = pid_of(layout, name)
         if pid is None:
             return
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + _STOP_SECONDS
         while pid_of(layout, name) is not None and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
 

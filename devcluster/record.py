@@ -21,9 +21,10 @@ class Record:
     nodes: int
     boot: str
     """The machine's start in which it was created: nothing of it runs after the next one."""
+    audit: bool = True
 
     def layout(self, name: str) -> Layout:
-        return Layout(name, self.slot, self.nodes)
+        return Layout(name, self.slot, self.nodes, self.audit)
 
 
 def boot_id() -> str:
@@ -35,7 +36,7 @@ def load(name: str) -> Record | None:
         content = json.loads(_path(name).read_text())
     except FileNotFoundError:
         return None
-    return Record(content["slot"], content["nodes"], content["boot"])
+    return Record(**content)
 
 
 def save(name: str, record: Record) -> None:
@@ -46,13 +47,13 @@ def save(name: str, record: Record) -> None:
     new.rename(path)
 
 
-def create(name: str, nodes: int) -> Record:
+def create(name: str, nodes: int, *, audit: bool) -> Record:
     """Take the lowest number whose port is free and that no other cluster of this user has."""
     with _lock(clusters_root() / ".lock"):
         taken = {found.slot for other in names() if (found := load(other)) is not None}
         for slot in range(MAX_SLOTS):
             if slot not in taken and ports.is_free(FIRST_PORT + slot):
-                record = Record(slot, nodes, boot_id())
+                record = Record(slot, nodes, boot_id(), audit)
                 save(name, record)
                 return record
     raise ClusterError(f"{MAX_SLOTS} clusters exist: remove one with `fabula dev down --name NAME`")
