@@ -2,8 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from images.job import BUILD_TIMEOUT, Job
@@ -71,10 +72,11 @@ class Buildah:
         self("push", "--quiet", "--disable-compression", image, f"dir:{folder}")
 
 
-def open_storage(folder: Path, log: Path, lock: int) -> Buildah:
+@contextmanager
+def open_storage(folder: Path, log: Path, lock: int) -> Iterator[Buildah]:
     """The storage in `folder`, on overlay where the kernel and the file system allow it, else vfs.
 
-    What a killed build left (working containers, mounts) is cleared away first.
+    What a killed build left (working containers, mounts) is cleared away first; no mount stays.
     """
     if shutil.which("buildah") is None:
         raise BuildError("buildah is not installed; run: apt-get install buildah debootstrap")
@@ -82,16 +84,16 @@ def open_storage(folder: Path, log: Path, lock: int) -> Buildah:
         raise BuildError("buildah without a daemon needs root here; run as root or start Docker")
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
     unmount_below(folder)
-    for driver in ("overlay", "vfs"):
-        buildah = Buildah(folder=folder, driver=driver, log=log, lock=lock)
+    buildah = Buildah(folder=folder, driver="overlay", log=log, lock=lock)
+    try:
         try:
             buildah("rm", "--all")
         except BuildError:
-            if driver == "vfs":
-                raise
-            continue
-        return buildah
-    raise AssertionError("unreachable")  # pragma: no cover
+            buildah = replace(buildah, driver="vfs")
+            buildah("rm", "--all")
+        yield buildah
+    finally:
+        unmount_below(folder)
 
 
 def unmount_below(folder: Path) -> None:

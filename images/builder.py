@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from images import docker, machine
@@ -92,17 +92,19 @@ def _build(
 ) -> dict[str, Path]:
     log = cache / "build.log"
     log.write_text("")
-    buildah = None if docker.docker_answers() else open_storage(cache / "buildah", log, lock)
-    bases = Base(base or PUBLIC_BASE, base or PUBLIC_BASE)
-    if buildah and base is None and not machine.registry_answers(PUBLIC_BASE):
-        bases = debian_base(buildah, say)
-    archives = {}
-    with tempfile.TemporaryDirectory(dir=cache, prefix="work-") as name:
-        work = Path(name)
-        secrets = _secrets(work)
+    with ExitStack() as stack:
+        bases = Base(base or PUBLIC_BASE, base or PUBLIC_BASE)
+        buildah = None
+        if not docker.docker_answers():
+            buildah = stack.enter_context(open_storage(cache / "buildah", log, lock))
+            if base is None and not machine.registry_answers(PUBLIC_BASE):
+                bases = debian_base(buildah, say)
+        name = stack.enter_context(tempfile.TemporaryDirectory(dir=cache, prefix="work-"))
+        secrets = _secrets(Path(name))
+        archives = {}
         for target in targets:
             started = time.monotonic()
-            context = work / target.name
+            context = Path(name) / target.name
             context.mkdir()
             stage_context(target, context, root)
             # The key of what was staged, in case a file changed since it was computed.
@@ -110,10 +112,10 @@ def _build(
             names = target.names(archive.parent.name)
             on_line = _progress(target, say)
             job = Job(target, context, bases.base, bases.builder, secrets, on_line)
-            made = work / f"{target.name}.tar"
+            made = context.with_suffix(".tar")
             if buildah:
                 buildah.build(job)
-                blobs = work / f"{target.name}.blobs"
+                blobs = context.with_suffix(".blobs")
                 buildah.save(target.image, blobs)
                 pack(blobs, names, made)
                 shutil.rmtree(blobs)
