@@ -12,9 +12,10 @@ from tests.api.server import Server, connect
 POLICY_SECONDS = 60
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(cluster: devcluster.Cluster, install: Callable[..., None]) -> Iterator[Server]:
-    """The API server with Fabula's API and no operator, and a namespace that goes away again."""
+    """The API server with Fabula's API and no operator, and a namespace that goes away before
+    other tests install one."""
     install("operator.replicas=0")
     with connect(cluster, f"api-tests-{time.time_ns()}") as server:
         made = server.call("POST", "/api/v1/namespaces", {"metadata": {"name": server.namespace}})
