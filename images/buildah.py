@@ -11,6 +11,8 @@ from images.job import BUILD_TIMEOUT, Job
 from images.process import BuildError, run
 
 _COMMAND_TIMEOUT = 300.0
+# Each edit of the source leaves a few images behind; beyond this many all unnamed ones go.
+_MOST_IMAGES = 500
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,9 @@ def open_storage(folder: Path, log: Path, lock: int) -> Iterator[Buildah]:
         except BuildError:
             buildah = replace(buildah, driver="vfs")
             buildah("rm", "--all")
+        if len(buildah("images", "--all", "--quiet").splitlines()) > _MOST_IMAGES:
+            # Stages of builds long gone. The bases have names and stay.
+            buildah("rmi", "--prune", "--force")
         yield buildah
     finally:
         unmount_below(folder)
