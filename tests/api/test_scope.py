@@ -53,6 +53,7 @@ def release(
     )  # fmt: skip
     yield
     helm("uninstall", RELEASE, "-n", HOME)
+    inside.call("DELETE", f"/api/v1/namespaces/{HOME}")
 
 
 @pytest.fixture(scope="module")
