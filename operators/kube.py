@@ -17,7 +17,7 @@ import aiohttp
 from controllers.conditions import clip
 from controllers.plan import Object, Ref
 from operators import backoff
-from operators.access import Access
+from operators.access import Access, NoAccessError
 from operators.errors import (
     ExpiredError,
     ForbiddenError,
@@ -227,7 +227,10 @@ class Kube:
                 if error.status != 401 or renewed:
                     raise
                 renewed = True
-                await self._access.renew()
+                try:
+                    await self._access.renew()
+                except NoAccessError:
+                    raise error from None
             except UnavailableError as error:
                 if attempt >= last:
                     raise

@@ -9,8 +9,14 @@ import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
-#: Libraries that tell at info what a person reads only when hunting for something.
-QUIET = ("asyncio", "kopf", "kubernetes")
+#: The least that libraries say: at info they tell what a person reads only when hunting.
+LEVELS = {
+    "asyncio": logging.WARNING,
+    "kopf": logging.WARNING,
+    "kubernetes": logging.WARNING,
+    # It warns that signals are ignored in its thread; signals are ours (see `operators.watch`).
+    "kopf._core.reactor.running": logging.ERROR,
+}
 
 
 def configure(level: str, out: TextIO | None = None) -> None:
@@ -45,9 +51,7 @@ def configure(level: str, out: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in QUIET:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
-    # It speaks of its thread; signals are ours (see `operators.watch`).
-    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
+    for name, least in LEVELS.items():
+        logging.getLogger(name).setLevel(max(least, root.level))
     logging.captureWarnings(capture=True)
     warnings.simplefilter("default")

@@ -57,8 +57,7 @@ class Gateways:
                 if response.status != 200:
                     log.debug("a gateway has no report", pod=name, status=response.status)
                     return None
-                body = await _read(response)
-            report = GatewayReport.model_validate_json(body)
+                report = GatewayReport.model_validate_json(await _read(response))
         except (TimeoutError, aiohttp.ClientError, OSError, ValidationError) as error:
             log.debug("a gateway gave no usable report", pod=name, error=type(error).__name__)
             return None
@@ -66,13 +65,17 @@ class Gateways:
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The body; what is longer than allowed is cut, and then is no JSON."""
+    """The body, as far as it may go.
+
+    Raises:
+        aiohttp.ClientPayloadError: it is longer than that.
+    """
     body = bytearray()
     async for chunk in response.content.iter_chunked(8192):
         body += chunk
         if len(body) > MAX_BYTES:
-            break
-    return bytes(body[:MAX_BYTES])
+            raise aiohttp.ClientPayloadError(f"longer than {MAX_BYTES} bytes")
+    return bytes(body)
 
 
 def may_ask(storyteller: str, pod: Object) -> bool:

@@ -81,6 +81,15 @@ class Candidate:
 Stand = Callable[..., Candidate]
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """At most 100 seconds, by the clock of the loop."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("it does not become true")
+
+
 @pytest.fixture
 def api() -> FakeApi:
     return FakeApi()
@@ -170,15 +179,13 @@ async def test_a_leader_that_is_cut_off_stops_writing_before_its_lease_ends(
         one.network.answers_lost = True
     else:
         one.network.frozen = True
-    while one.may_write():
-        await asyncio.sleep(0.1)
+    await until(lambda: not one.may_write())
     stopped = now()
     # A write that started last ends 5 s later, still within the 15 s of the Lease.
     assert stopped - cut <= 10.2
-    while not two.may_write():
-        # A Lease whose renewals arrive and whose answers are lost is renewed all the same.
-        one.network.frozen = True
-        await asyncio.sleep(0.1)
+    # A Lease whose renewals arrive and whose answers are lost is renewed all the same.
+    one.network.frozen = True
+    await until(two.may_write)
     assert now() - stopped >= 5 - 0.2
     one.network.frozen = one.network.answers_lost = False
     await asyncio.sleep(60)

@@ -1,5 +1,6 @@
 """One look: what is written, what is said, and that the end is the same wherever a run stops."""
 
+import copy
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -111,18 +112,14 @@ async def test_applying_the_same_yaml_again_writes_nothing() -> None:
     assert setting.api.writes == []
 
 
-async def end_state(change: Callable[[FakeApi], None] | None, fault: KillAt | None) -> Setting:
-    """What is there after a world was made (and changed), with a kill at that write."""
-    setting = Setting()
-    populate(setting.api)
-    if change:
-        await settle(setting.reconciler(), setting)
-        change(setting.api)
+async def end_state(begin: Setting, fault: KillAt | None) -> FakeApi:
+    """What is there in the end, with a kill at that write."""
+    setting = Setting(api=copy.deepcopy(begin.api))
     try:
-        await settle(setting.reconciler(fault), setting)
+        await settle(setting.reconciler(fault), setting, rounds=2)
     except KilledError:
-        await settle(setting.reconciler(), setting)
-    return setting
+        await settle(setting.reconciler(), setting, rounds=2)
+    return setting.api
 
 
 def change_member(api: FakeApi) -> None:
@@ -136,9 +133,16 @@ def change_member(api: FakeApi) -> None:
 async def test_a_kill_at_any_write_leads_to_the_same_end(
     change: Callable[[FakeApi], None] | None, moment: Moment
 ) -> None:
-    undisturbed = (await end_state(change, None)).api
+    begin = Setting()
+    populate(begin.api)
+    if change:
+        await settle(begin.reconciler(), begin)
+        change(begin.api)
+        begin.api.writes.clear()
+    undisturbed = await end_state(begin, None)
+    assert len(undisturbed.writes) > 3
     for write in range(1, len(undisturbed.writes) + 1):
-        got = (await end_state(change, KillAt(write, moment))).api
+        got = await end_state(begin, KillAt(write, moment))
         assert got.dump() == undisturbed.dump(), f"killed {moment} write {write}"
         assert told(got) == told(undisturbed), f"killed {moment} write {write}"
 
