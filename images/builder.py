@@ -23,7 +23,7 @@ from images.process import BuildError
 from images.targets import ROOT, TARGETS, Target, content_key, stage_context
 
 PUBLIC_BASE = "docker.io/library/python:3.11-slim-bookworm"
-_KEPT_PER_TARGET = 4
+_KEPT_PER_TARGET = 2
 
 Say = Callable[[str], None]
 
