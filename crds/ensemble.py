@@ -194,8 +194,10 @@ class Member(Model):
         Rule(
             "!has(self.engine.vllm) || !has(self.resources) || !has(self.resources.limits) || "
             "!('nvidia.com/gpu' in self.resources.limits) || "
-            "self.resources.limits['nvidia.com/gpu'] == self.engine.vllm.?tensorParallel.orValue(1) "
-            "|| self.resources.limits['nvidia.com/gpu'] == "
+            # Both spellings: string() of a quantity has no bound and would cost too much.
+            "self.resources.limits['nvidia.com/gpu'] == "
+            "self.engine.vllm.?tensorParallel.orValue(1) || "
+            "self.resources.limits['nvidia.com/gpu'] == "
             "string(self.engine.vllm.?tensorParallel.orValue(1))",
             "engine.vllm.tensorParallel must equal resources.limits['nvidia.com/gpu']",
         ),

@@ -70,7 +70,7 @@ def test_every_metric_of_the_operator_has_a_row() -> None:
 
 def test_every_decision_is_listed_and_says_context_choice_and_consequence() -> None:
     index = (DOCS / "decisions/index.md").read_text()
-    pages = sorted((DOCS / "decisions").glob("0*.md"))
+    pages = sorted(set((DOCS / "decisions").glob("*.md")) - {DOCS / "decisions/index.md"})
     assert pages
     for page in pages:
         assert f"({page.name})" in index
