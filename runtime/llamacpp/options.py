@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ENVIRONMENT_PREFIX = "FABULA_ENGINE_"
+# For a Service named fabula-engine Kubernetes sets FABULA_ENGINE_PORT, to something else.
+_ONLY_AS_ARGUMENTS = ("--help", "--host", "--port")
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m runtime.llamacpp",
         description="Serve one model with llama.cpp over the OpenAI chat completions API.",
         epilog=(
-            "Every option can also be set by environment: --drain-seconds is "
-            f"{ENVIRONMENT_PREFIX}DRAIN_SECONDS. The command line wins."
+            "Every option but --host and --port can also be set by environment: --drain-seconds "
+            f"is {ENVIRONMENT_PREFIX}DRAIN_SECONDS. The command line wins."
         ),
         allow_abbrev=False,
     )
@@ -257,6 +259,6 @@ def _from_environment(parser: argparse.ArgumentParser, environment: Mapping[str,
     for action in parser._actions:
         flag = action.option_strings[-1]
         value = environment.get(ENVIRONMENT_PREFIX + flag[2:].replace("-", "_").upper())
-        if value is not None and flag != "--help":
+        if value is not None and flag not in _ONLY_AS_ARGUMENTS:
             arguments.append(f"{flag}={value}")
     return arguments

@@ -92,6 +92,10 @@ def test_the_environment_sets_what_the_command_line_leaves_out() -> None:
     assert not parse([*MODEL, "--fault-freeze", "no"], environment).faults.freeze
 
 
+def test_what_kubernetes_sets_for_a_service_of_that_name_is_no_port() -> None:
+    assert parse(MODEL, {"FABULA_ENGINE_PORT": "tcp://10.0.0.7:8080"}).port == 8080
+
+
 def test_the_environment_is_checked_like_the_command_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
