@@ -133,9 +133,9 @@ class Voice(Model):
     name: Annotated[str, Field(max_length=20, description="The member.")]
     answers: Annotated[bool, Field(description="Whether it answers.")]
     reason: Annotated[
-        Literal["KeyMissing", "Unreachable", "Failing"] | None,
+        Literal["MissingKey", "Unreachable", "Failing"] | None,
         Field(
-            description="Why it does not: `KeyMissing` (its API key is not mounted), `Unreachable` "
+            description="Why it does not: `MissingKey` (its API key is not mounted), `Unreachable` "
             "(no answer to a probe), `Failing` (its last answers were errors; it rests)."
         ),
     ] = None

@@ -139,7 +139,7 @@ def _voices(seen: StorytellerObserved) -> list[Voice]:
 
 def _explained(voice: Voice, seen: StorytellerObserved) -> Voice:
     """A missing key is named from the spec, so that what a gateway says is not taken for it."""
-    if voice.reason != "KeyMissing" or seen.ensemble is None:
+    if voice.reason != "MissingKey" or seen.ensemble is None:
         return voice
     for member in seen.ensemble.spec.members:
         if member.name == voice.name and (hosted := member.engine.hosted):
@@ -192,7 +192,7 @@ def _heard(seen: StorytellerObserved, voices: Sequence[Voice]) -> Verdict:
         )
     if not all(report.quorum for report in seen.reports.values()):
         return Verdict(False, "QuorumLost", f"{summary}, too few for a vote; {told}")
-    if any(voice.reason == "KeyMissing" for voice in silent):
+    if any(voice.reason == "MissingKey" for voice in silent):
         return Verdict(False, "SecretNotFound", f"{summary}; {told}", reconciling=True)
     if silent:
         return Verdict(True, "QuorumAnswers", f"{summary}; {told}")

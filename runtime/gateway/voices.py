@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import aiohttp
 import structlog
@@ -41,14 +42,14 @@ class Member:
         self._idle.set()
         self._last_error: EngineError | None = None
         #: Why it cannot answer, by its last checks. None: it can.
-        self.trouble: str | None = "it has not been checked yet"
+        self.trouble: EngineError | None = EngineError("NotReady", "it has not been checked yet")
         self._checked = False
         self._watch = asyncio.create_task(self._keep_watch())
 
     def unavailable(self) -> str | None:
         """Why asking it now would be a waste of time, if so."""
         if self._checked and self.trouble is not None:
-            return self.trouble
+            return str(self.trouble)
         if not self._circuit.admits(time.monotonic()):
             return f"it rests after failing: {self._last_error}"
         return None
@@ -56,10 +57,14 @@ class Member:
     @property
     def voice(self) -> Voice:
         """What to report of it."""
-        message = self.trouble
-        if message is None and self._circuit.is_out(time.monotonic()):
-            message = f"it rests after failing: {self._last_error}"
-        return Voice(name=self.name, answers=message is None, message=message and message[:512])
+        reason: Literal["MissingKey", "Unreachable", "Failing"] | None = None
+        message: str | None = None
+        if self.trouble is not None:
+            reason = "MissingKey" if self.trouble.kind == "MissingKey" else "Unreachable"
+            message = self.trouble.message[:512]
+        elif self._circuit.is_out(time.monotonic()):
+            reason, message = "Failing", f"it rests after failing: {self._last_error}"[:512]
+        return Voice(name=self.name, answers=reason is None, reason=reason, message=message)
 
     async def ask(self, prompt: Prompt, patience: float) -> tuple[str, Reply]:
         """Ask it; returns the answer and the reply that held it.
@@ -107,7 +112,7 @@ class Member:
             raise EngineError("Timeout", f"no whole answer within {patience:.1f} s") from None
         except asyncio.CancelledError:
             if task in self._felled and task.uncancel() == 0:
-                raise EngineError("NotReady", f"{self.trouble}") from None
+                raise self._fell() from None
             raise
         except EngineError:
             raise
@@ -121,6 +126,10 @@ class Member:
             if not self._asks:
                 self._idle.set()
 
+    def _fell(self) -> EngineError:
+        message = self.trouble.message if self.trouble else "it stopped answering its checks"
+        return EngineError("NotReady", message)
+
     async def _keep_watch(self) -> None:
         while True:
             fault = await self._look()
@@ -130,21 +139,21 @@ class Member:
             self._found(fault)
             await asyncio.sleep(CHECK_SECONDS * self._rng.uniform(0.8, 1.2))
 
-    async def _look(self) -> str | None:
+    async def _look(self) -> EngineError | None:
         try:
             await self._engine.check()
         except EngineError as error:
-            return str(error)
+            return error
         except Exception as error:
             log.exception("check_failed", member=self.name)
-            return f"Protocol: {type(error).__name__}"
+            return EngineError("Protocol", type(error).__name__)
         return None
 
-    def _found(self, fault: str | None) -> None:
+    def _found(self, fault: EngineError | None) -> None:
         before, self.trouble = self.trouble, fault
         first, self._checked = not self._checked, True
         if fault is not None and (before is None or first):
-            log.warning("member_out", member=self.name, reason=fault)
+            log.warning("member_out", member=self.name, reason=str(fault))
             # Whoever waits for it now would wait for its timeout.
             for task in list(self._asks):
                 self._felled.add(task)

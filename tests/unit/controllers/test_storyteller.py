@@ -178,7 +178,7 @@ def test_a_gateway_that_does_not_report_is_not_ready() -> None:
 
 
 def test_a_missing_key_is_named_from_the_spec() -> None:
-    voice = Voice(name="oracle", answers=False, reason="KeyMissing", message="whatever it says")
+    voice = Voice(name="oracle", answers=False, reason="MissingKey", message="whatever it says")
     seen = observe(
         storyteller(),
         ensemble=ensemble(hosted("oracle")),
