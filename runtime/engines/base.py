@@ -29,6 +29,7 @@ class EngineError(Exception):
     def __init__(self, kind: FailureKind, message: str, *, blames_member: bool = True) -> None:
         super().__init__(f"{kind}: {message}")
         self.kind: FailureKind = kind
+        self.message = message
         self.blames_member = blames_member
 
 

@@ -13,7 +13,6 @@ from runtime.engines.hosted_openai import HostedOpenAI
 from runtime.engines.keys import KeyFile
 from runtime.engines.openai_compatible import OpenAICompatible
 
-
 #: For prose of llama.cpp members: small models fall into loops without it.
 _REPETITION_PENALTY = 0.5
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import aiohttp
+from aiohttp.http_exceptions import LineTooLong
 
 from runtime.engines.base import Chunk, EngineError, Prompt
 
@@ -55,7 +56,7 @@ class OpenAICompatible:
             if began:
                 raise EngineError("CutStream", "the connection broke in mid-answer") from error
             raise EngineError("Connect", f"{self._url}: {_reason(error)}") from error
-        except ValueError as error:  # aiohttp: a line longer than its buffer
+        except (ValueError, LineTooLong) as error:
             raise EngineError("Protocol", f"{self._url} does not speak server-sent events") from (
                 error
             )

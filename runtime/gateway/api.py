@@ -68,7 +68,7 @@ def games(gateway: Gateway) -> APIRouter:
         "/sessions/{session}",
         summary="Look at a session",
         response_model=SessionView,
-        responses=examples.responses(200, examples.SESSION, 404),
+        responses=examples.responses(200, examples.SESSION, 404, 422),
         tags=["sessions"],
     )
     async def look(session: SessionId) -> Response:
@@ -104,7 +104,7 @@ def games(gateway: Gateway) -> APIRouter:
         "/decisions/{decision}",
         summary="Read the record of a decision",
         response_model=Record,
-        responses=examples.responses(200, examples.RECORD, 404),
+        responses=examples.responses(200, examples.RECORD, 404, 422),
         tags=["decisions"],
     )
     async def read(decision: DecisionId) -> Response:

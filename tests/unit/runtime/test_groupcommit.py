@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from runtime.groupcommit import BacklogFullError, GroupCommit
+from tests.unit.runtime.stubs.waiting import eventually
 
 
 async def test_what_arrives_during_a_write_goes_together_in_the_next() -> None:
@@ -21,8 +22,7 @@ async def test_what_arrives_during_a_write_goes_together_in_the_next() -> None:
 
     commit = GroupCommit("test", write)
     first = asyncio.create_task(commit.submit(1))
-    while not batches:
-        await asyncio.sleep(0)
+    await eventually(lambda: batches)
     others = [asyncio.create_task(commit.submit(item)) for item in (2, 3, 4)]
     await asyncio.sleep(0)
     first_may_end.set()
@@ -60,7 +60,7 @@ async def test_a_disk_that_does_not_keep_up_is_said_so() -> None:
     with pytest.raises(BacklogFullError):
         await commit.submit(3)
     release.set()
-    assert await asyncio.gather(first, second) == [1, 2]
+    assert list(await asyncio.gather(first, second)) == [1, 2]
     await commit.close()
 
 

@@ -1,0 +1,141 @@
+"""What is left when a gateway dies: everything that it acknowledged."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from crds.gateway import CONFIG_KEY
+from crds.routes import ROUTES_KEY
+from tests.unit.runtime.stubs.engine import Stub
+from tests.unit.runtime.stubs.gateway import house, serving, write_config, write_routes
+from tests.unit.runtime.stubs.waiting import eventually
+
+ASK = {"question": "Does it rain?", "options": ["yes", "no"]}
+
+
+async def test_a_gateway_goes_on_where_another_stopped(tmp_path: Path) -> None:
+    async with house(tmp_path, Stub(answer="yes")) as home:
+        session = await home.session(player="Mara")
+        first = await home.decide(session, **ASK)
+    async with serving(tmp_path) as (client, _):
+        assert (await client.get(f"/v1/sessions/{session}")).json()["player"] == "Mara"
+        record = (await client.get(f"/v1/decisions/{first['id']}")).json()
+        assert record["result"]["decision"] == "yes"
+
+
+async def test_what_was_logged_and_not_yet_noted_is_caught_up(tmp_path: Path) -> None:
+    async with house(tmp_path, Stub(answer="yes")) as home:
+        session = await home.session()
+        url = f"/v1/sessions/{session}/decisions"
+        headers = {"idempotency-key": "turn-1"}
+        first = (await home.client.post(url, json=ASK, headers=headers)).json()
+        # As if killed between the log and the session store.
+        home.gateway.sessions._writer.execute("DELETE FROM turns")
+        home.gateway.sessions._writer.execute("UPDATE progress SET noted = 0")
+    async with house(tmp_path, Stub(answer="no")) as home:
+        assert (await home.client.get(f"/v1/sessions/{session}")).json()["turns"] == 1
+        again = (await home.client.post(url, json=ASK, headers=headers)).json()
+        assert again == first
+
+
+async def test_the_last_good_configuration_serves_while_there_is_none(tmp_path: Path) -> None:
+    async with house(tmp_path, Stub(answer="yes")) as home:
+        session = await home.session()
+        (tmp_path / CONFIG_KEY).write_text("{ this is not JSON")
+        (tmp_path / ROUTES_KEY).write_text('{"schemaVersion": 99}')
+        assert (await home.decide(session, **ASK))["decision"] == "yes"
+        (tmp_path / CONFIG_KEY).unlink()
+        (tmp_path / ROUTES_KEY).unlink()
+        async with serving(tmp_path, data_dir=home.gateway.settings.data_dir.parent / "other") as (
+            client,
+            _,
+        ):
+            assert (await client.get("/readyz")).status_code == 503
+        os.rename(tmp_path / "data", tmp_path / "copied")
+        async with serving(tmp_path, data_dir=tmp_path / "copied") as (client, gateway):
+            assert (await client.get("/readyz")).status_code == 200
+            assert gateway.report().routes_generation == 7
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _start(folder: Path, port: int) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runtime.gateway"],
+        env={
+            **os.environ,
+            "FABULA_CONFIG_FILE": str(folder / CONFIG_KEY),
+            "FABULA_ROUTES_FILE": str(folder / ROUTES_KEY),
+            "FABULA_DATA_DIR": str(folder / "data"),
+            "FABULA_HOST": "127.0.0.1",
+            "FABULA_PORT": str(port),
+            "FABULA_DRAIN_DELAY_SECONDS": "0.2",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5).status_code == 200:
+                return process
+        except httpx.TransportError:
+            assert process.poll() is None, process.stdout and process.stdout.read()
+            time.sleep(0.05)
+    process.kill()
+    pytest.fail("the gateway did not become ready")
+
+
+def test_a_killed_gateway_has_lost_nothing_that_it_acknowledged(tmp_path: Path) -> None:
+    write_config(tmp_path)
+    write_routes(tmp_path, [])
+    port = _free_port()
+    acknowledged = []
+    session = None
+    for _ in range(2):
+        process = _start(tmp_path, port)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            if session is None:
+                session = client.post("/v1/sessions", json={"player": "Mara"}).json()["id"]
+            url = f"/v1/sessions/{session}/decisions"
+            acknowledged += [client.post(url, json=ASK).json()["id"] for _ in range(20)]
+            listed = client.get("/v1/decisions", params={"session": session, "limit": 100}).json()
+            assert [each["id"] for each in listed["decisions"]] == acknowledged[::-1]
+        process.kill()
+        process.communicate(timeout=10)
+
+
+async def test_on_sigterm_what_has_begun_is_finished(tmp_path: Path) -> None:
+    async with house(tmp_path, Stub(behaviour="slow", answer="yes")) as home:
+        stub = home.stubs[0]
+        folder = tmp_path / "process"
+        folder.mkdir()
+        write_config(folder)
+        write_routes(folder, [stub])
+        port = _free_port()
+        process = await asyncio.to_thread(_start, folder, port)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            session = (await client.post("/v1/sessions")).json()["id"]
+            asking = asyncio.create_task(client.post(f"/v1/sessions/{session}/decisions", json=ASK))
+            await eventually(lambda: stub.asked)
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(10):
+                while (await client.get("/readyz")).status_code != 503:
+                    pass
+            stub.release.set()
+            assert (await asking).json()["decision"] == "yes"
+        output, _ = await asyncio.to_thread(process.communicate, timeout=30)
+        assert process.returncode == 0, output
+        assert b'"event": "closed"' in output
