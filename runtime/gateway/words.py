@@ -6,6 +6,8 @@ from runtime.consensus import choose
 from runtime.engines import EngineError, Prompt, Reply
 
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’)]*(?=\s|$)")
+#: In quotes as a whole; the closing one may have been cut off.
+_QUOTED = re.compile(r"[\"“]([^\"“”]*)[\"”]?")
 _SPACES = re.compile(r"[ \t]+")
 
 
@@ -37,6 +39,5 @@ def tidy(text: str, *, clipped: bool) -> str:
     if clipped:
         ends = [match.end() for match in _SENTENCE_END.finditer(text)]
         text = text[: ends[-1]] if ends else text
-    if text[:1] in '"“' and text.count('"') + text.count("“") + text.count("”") <= 2:
-        text = text.strip('"“”')
-    return text.strip()
+    quoted = _QUOTED.fullmatch(text)
+    return quoted[1].strip() if quoted else text

@@ -94,7 +94,7 @@ async def test_a_missing_key_is_reported_with_the_command_that_creates_it(tmp_pa
             "timeoutSeconds": 5,
         }
         home.write_routes(generation=8, routes=[routes.routes[0].dump(), hosted])
-        await eventually(lambda: "Secret" in str(home.gateway.report().voices[1].message))
+        await eventually(lambda: "Secret" in str(home.gateway.report().voices[-1].message))
         assert answers(home) == [True, False]
         assert home.gateway.report().voices[1].reason == "MissingKey"
         assert "kubectl create secret generic anthropic --from-literal=api-key=" in str(
