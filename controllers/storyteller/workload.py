@@ -131,6 +131,8 @@ def _pod(
         "FABULA_NAMESPACE": storyteller.metadata.namespace,
         "FABULA_CONFIG_MAP": name,
         "FABULA_DATA_DIR": DATA_DIR,
+        # The pod leaves its Service in the preStop hook; nothing is left to wait for.
+        "FABULA_DRAIN_DELAY_SECONDS": "0",
         "FABULA_DRAIN_SECONDS": str(DRAIN_SECONDS),
     }
     container = {

@@ -165,7 +165,8 @@ class Game:
 
 @contextmanager
 def namespace(cluster: Cluster, name: str) -> Iterator[Kube]:
-    """A namespace under restricted pod security, gone with everything in it at the end."""
+    """A namespace under restricted pod security. At the end it is told to go, and goes while the
+    next test works."""
     kube = Kube(cluster, name)
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     kube.apply(
@@ -178,7 +179,7 @@ def namespace(cluster: Cluster, name: str) -> Iterator[Kube]:
     try:
         yield kube
     finally:
-        kube.delete("namespace", name)
+        kube.kubectl("delete", "namespace", name, "--wait=false")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 `make test` takes a sample of the points; `make soak` takes every one.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from tests.e2e.operator_process import (
     service_account_kubeconfig,
 )
 
-SPACE = "killed"
+#: Names of namespaces, because one that goes cannot be used again at once.
+SPACES = (f"killed-{number}" for number in itertools.count())
 #: More than a scenario writes; points beyond its last write end the soak.
 MOST = 60
 SAMPLE = (3, 11, 19)
@@ -58,22 +60,23 @@ def run_through(
 ) -> tuple[dict[str, Any], bool]:
     """The end state of a scenario, and whether the operator was killed on the way."""
     killed = False
-    with namespace(cluster, SPACE) as kube:
+    space = next(SPACES)
+    with namespace(cluster, space) as kube:
         if scenario == "change":
             create_a_world(kube)
-            with operator(cluster, config, folder, SPACE):
+            with operator(cluster, config, folder, space):
                 settled(kube)
         SCENARIOS[scenario](kube)
         if kill:
             fault = {"FABULA_FAULT_KILL_AT": kill}
-            with operator(cluster, config, folder, SPACE, env=fault) as doomed:
+            with operator(cluster, config, folder, space, env=fault) as doomed:
 
                 def over() -> bool:
                     return doomed.process.poll() is not None or _is_settled(kube)
 
                 until(f"killed at write {kill}, or done", over, 180)
                 killed = doomed.process.poll() is not None
-        with operator(cluster, config, folder, SPACE) as healthy:
+        with operator(cluster, config, folder, space) as healthy:
             settled(kube)
             state = end_state(kube)
             assert not [line for line in healthy.lines() if "exception" in line]
