@@ -57,10 +57,11 @@ _RESTRICTED = {
 _READ = ["get", "list", "watch"]
 
 
-def apply(layout: Layout, api: Api) -> None:
+def apply(layout: Layout, api: Api) -> bool:
     """Apply every object; again is as good as once."""
     for path, content in objects(layout):
         api.apply(path, content)
+    return True
 
 
 def are_ready(api: Api) -> bool:

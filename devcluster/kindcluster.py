@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from devcluster import build, privileges
+from devcluster import build, privileges, record
 from devcluster.cluster import Cluster, Part
 from devcluster.errors import ClusterError, StartError
 from devcluster.layout import state_of
@@ -47,6 +47,7 @@ class KindCluster(Cluster):
         with Progress(say).step(f"remove kind cluster {self.name}"):
             _kind(["delete", "cluster", f"--name={self.name}"], _CALL_SECONDS)
             shutil.rmtree(state_of(self.name), ignore_errors=True)
+            record.forget_locks(self.name)
 
 
 _LABEL = "io.x-k8s.kind.cluster"

@@ -5,7 +5,6 @@ killed or of which a program died, adds a node, and says quickly that nothing is
 """
 
 import shutil
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,26 +13,18 @@ from devcluster import (
     addons,
     build,
     cgroups,
-    controlplane,
-    files,
     network,
     node,
-    pki,
-    ports,
     processes,
     record,
+    start,
     systemimages,
 )
 from devcluster.cluster import Cluster, Part
-from devcluster.errors import ClusterError, StartError
-from devcluster.kubeapi import Api
-from devcluster.layout import MAX_NODES, Layout, Node, state_of
-from devcluster.processes import Service
+from devcluster.errors import ClusterError
+from devcluster.layout import MAX_NODES, Layout, state_of
 from devcluster.progress import Progress, Say, silent
-from devcluster.versions import CONTAINERD, NATIVE
-
-_READY_SECONDS = 90.0
-_IMPORT_SECONDS = 300
+from devcluster.versions import NATIVE
 
 
 @dataclass(frozen=True)
@@ -51,12 +42,14 @@ class NativeCluster(Cluster):
 
     def load_image(self, archive: Path) -> None:
         with ThreadPoolExecutor() as pool:
-            for done in [pool.submit(_import, each, archive) for each in self.layout.all_nodes()]:
+            for done in [
+                pool.submit(start.load_image, each, archive) for each in self.layout.all_nodes()
+            ]:
                 done.result()
 
     def status(self) -> list[Part]:
-        api = _api(self.layout)
-        expected = [service.name for service in _services(self.layout, api)]
+        api = start.api_of(self.layout)
+        expected = [service.name for service in start.services(self.layout, api)]
         running = processes.recorded(self.layout)
         parts = [
             Part(name, "running" if running.get(name) else "stopped", f"pid {running.get(name)}")
@@ -88,12 +81,12 @@ def up(name: str, nodes: int, progress: Progress, *, audit: bool = True) -> Nati
         raise ClusterError(f"--nodes {nodes}: a cluster has 1 to {MAX_NODES} nodes")
     with record.exclusive(name):
         layout = _layout(name, nodes, progress, audit=audit)
-        if _healthy(layout):
+        if start.is_well(layout):
             progress.note("it runs already")
             return _cluster(layout)
         build.ensure(NATIVE, progress)
         images = systemimages.ensure(progress)
-        _start(layout, images, progress)
+        start.run(layout, images, progress)
         return _cluster(layout)
 
 
@@ -140,134 +133,6 @@ def _refuse_foreign(name: str) -> None:
         )
 
 
-def _start(layout: Layout, images: Path, progress: Progress) -> None:
-    api = _api(layout)
-    with progress.step("network, control groups and certificates"):
-        _stop_homeless(layout)
-        network.hold(layout)
-        files.write(layout.owner, str(layout.state))
-        _link_programs(layout)
-        pki.create(layout)
-        controlplane.write_files(layout)
-        cgroups.create(layout.cgroup, [each.name for each in layout.all_nodes()])
-        network.create(layout)
-        for each in layout.all_nodes():
-            node.write_files(layout, each)
-    with ThreadPoolExecutor() as pool:
-        with progress.step("control plane"):
-            processes.start(layout, controlplane.etcd(layout))
-            processes.start(layout, controlplane.apiserver(layout, api))
-            _start_forward(layout)
-            imports = [pool.submit(_bring_up, layout, each, images) for each in layout.all_nodes()]
-            processes.wait_ready(layout, controlplane.apiserver(layout, api), _READY_SECONDS)
-            others = [
-                controlplane.controller_manager(layout),
-                controlplane.scheduler(layout),
-                controlplane.proxy(layout),
-            ]
-            for service in others:
-                processes.start(layout, service)
-            addons.apply(layout, api)
-        with progress.step("container runtime and system images"):
-            for done in imports:
-                done.result()
-        kubelets = [node.kubelet(layout, each, api) for each in layout.all_nodes()]
-        with progress.step("nodes" if len(kubelets) > 1 else "node"):
-            for service in kubelets:
-                processes.start(layout, service)
-            for service in [*others, *kubelets]:
-                processes.wait_ready(layout, service, _READY_SECONDS)
-    with progress.step("DNS and volumes"):
-        processes.wait(
-            lambda: addons.are_ready(api),
-            _READY_SECONDS,
-            lambda: (
-                "the deployments coredns and local-path-provisioner in kube-system are not "
-                "available: look with `fabula dev exec -- kubectl -n kube-system describe pods`"
-            ),
-        )
-
-
-def _stop_homeless(layout: Layout) -> None:
-    """What outlived its namespaces would hold ports and files that the new ones need."""
-    if not network.exists(layout):
-        cgroups.kill(layout.cgroup)
-    for each in layout.all_nodes():
-        if not network.node_exists(each):
-            processes.stop(layout, f"{each.name}-kubelet")
-            processes.stop(layout, f"{each.name}-containerd")
-            cgroups.kill(f"{layout.cgroup}/{each.name}")
-
-
-def _bring_up(layout: Layout, each: Node, images: Path) -> None:
-    service = node.containerd(layout, each)
-    processes.start(layout, service)
-    processes.wait_ready(layout, service, _READY_SECONDS)
-    _import(each, images)
-
-
-def _import(each: Node, archive: Path) -> None:
-    argv = node.image_import(each, build.program(CONTAINERD, "ctr"), archive)
-    done = subprocess.run(
-        argv, capture_output=True, text=True, check=False, timeout=_IMPORT_SECONDS
-    )
-    if done.returncode != 0:
-        raise StartError(f"{archive} could not be loaded into {each.name}: {done.stderr.strip()}")
-
-
-def _start_forward(layout: Layout) -> None:
-    """The only way in from the machine's own network."""
-    if processes.pid_of(layout, "forward") is not None:
-        return
-    with ports.listen(layout.port) as sock:
-        processes.start(layout, _forward(layout, sock.fileno()))
-
-
-def _forward(layout: Layout, descriptor: int) -> Service:
-    argv = ["forward", str(descriptor), f"127.0.0.1:{layout.port}"]
-    enter = network.enter(layout)
-    return Service("forward", argv, lambda: True, enter, descriptors=(descriptor,))
-
-
-def _services(layout: Layout, api: Api) -> list[Service]:
-    """Every program that must run."""
-    services = [
-        controlplane.etcd(layout),
-        controlplane.apiserver(layout, api),
-        controlplane.controller_manager(layout),
-        controlplane.scheduler(layout),
-        controlplane.proxy(layout),
-        _forward(layout, 0),
-    ]
-    for each in layout.all_nodes():
-        services += [node.containerd(layout, each), node.kubelet(layout, each, api)]
-    return services
-
-
-def _healthy(layout: Layout) -> bool:
-    """Whether nothing is to be done: every program runs, every node and addon is ready."""
-    homes = [network.exists(layout), *map(network.node_exists, layout.all_nodes())]
-    if not layout.kubeconfig.exists() or not all(homes):
-        return False
-    api = _api(layout)
-    alive = all(processes.pid_of(layout, each.name) for each in _services(layout, api))
-    return (
-        alive
-        and api.ready()
-        and all(node.is_ready(api, each) for each in layout.all_nodes())
-        and addons.are_ready(api)
-    )
-
-
-def _link_programs(layout: Layout) -> None:
-    layout.bin.mkdir(parents=True, exist_ok=True)
-    for group in NATIVE:
-        for name in group.programs:
-            link = layout.bin / name
-            link.unlink(missing_ok=True)
-            link.symlink_to(build.program(group, name))
-
-
 def _remove(layout: Layout, progress: Progress) -> None:
     state = state_of(layout.name)
     traces = state.exists() or layout.run.exists() or cgroups.left(layout.cgroup)
@@ -294,7 +159,3 @@ def _cluster(layout: Layout) -> NativeCluster:
         audit_log=layout.audit_log if layout.audit else None,
         layout=layout,
     )
-
-
-def _api(layout: Layout) -> Api:
-    return Api(layout.port, layout.pki)
