@@ -48,8 +48,9 @@ AUDIT_POLICY = {
 
 def write_files(layout: Layout) -> None:
     """Everything the control plane reads that is not a certificate."""
-    layout.audit_log.parent.mkdir(parents=True, exist_ok=True)
-    files.write(_audit_policy(layout), yaml.safe_dump(AUDIT_POLICY, sort_keys=False))
+    if layout.audit:
+        layout.audit_log.parent.mkdir(parents=True, exist_ok=True)
+        files.write(_audit_policy(layout), yaml.safe_dump(AUDIT_POLICY, sort_keys=False))
     files.write(_proxy_config(layout), yaml.safe_dump(proxy_config(layout), sort_keys=False))
     for identity in ("controller-manager", "scheduler", "proxy"):
         kubeconfig.write(layout, _kubeconfig(layout, identity), identity)
