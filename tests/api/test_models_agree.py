@@ -71,9 +71,10 @@ def test_models_and_server_agree(server: Server, kind: type[Kind], data: st.Data
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.names.kind)
 @given(data=st.data())
-@settings(max_examples=3000, deadline=None, suppress_health_check=CHECKS)
+@settings(max_examples=1000, deadline=None, suppress_health_check=CHECKS)
 def test_models_and_server_agree_on_much_more(
     server: Server, kind: type[Kind], data: st.DataObject
 ) -> None:
