@@ -39,6 +39,8 @@ SHARED = (("v1", "ConfigMap"),)
 MANAGED_BY = "app.kubernetes.io/managed-by=fabula"
 
 RETRY_BASE, RETRY_CAP = 1.0, 30.0
+#: Seconds for kopf to close its connections.
+GOODBYE = 5.0
 #: Runs longer than this count as a success.
 SETTLED = 60.0
 
@@ -125,6 +127,9 @@ class Watches:
             with contextlib.suppress(RuntimeError):  # their loop may have ended first
                 for stop in stopper:
                     stop()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE):
+                    await ended.wait()
             raise
 
     def _registry(self, loop: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
