@@ -41,7 +41,7 @@ check: $(VENV)/.ready ## Lint, types, import arrows, generated files, documentat
 	@echo "==> types";   $(BIN)/mypy
 	@echo "==> arrows";  $(BIN)/lint-imports --no-logo
 	@echo "==> CRDs";    $(BIN)/python -m crds --check
-	@echo "==> docs";    $(BIN)/mkdocs build -q --strict -d $(or $(TMPDIR),/tmp)/fabula-docs-check
+	@echo "==> docs";    NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q --strict -d $(or $(TMPDIR),/tmp)/fabula-docs-check
 
 .PHONY: unit
 unit: $(VENV)/.ready ## Unit tests: no cluster, under a minute
