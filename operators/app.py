@@ -48,7 +48,9 @@ class Operator:
         self._settings = settings
         self._access = reach
         self._metrics = Metrics()
-        self.port: int | None = None
+        self.port = 0
+        #: Set when `port` is known.
+        self.listening = asyncio.Event()
         self._installed = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -60,6 +62,7 @@ class Operator:
         ):
             parts = _Parts(settings, self._access, self._metrics, kube, gateways)
             runner, self.port = await http.serve(self._http(parts), settings.port)
+            self.listening.set()
             log.info("started", identity=settings.identity, port=self.port)
             stopping = asyncio.create_task(stop.wait(), name="stop")
             working = asyncio.create_task(self._work(parts, kube), name="work")
@@ -107,7 +110,8 @@ class Operator:
     def _http(self, parts: "_Parts") -> web.Application:
         return http.application(
             self._metrics.registry,
-            health={"loop": parts.loop_fault},
+            # The loop begins when there is something to look at.
+            health={"loop": lambda: parts.loop_fault() if self._installed else None},
             readiness={
                 "kinds": lambda: None if self._installed else "waiting for our kinds",
                 "watches": parts.watches_fault,

@@ -3,6 +3,7 @@
 Every step may be the last one of this process; the next run does the rest.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -127,9 +128,10 @@ def _without_request(status: Object) -> Object:
 
 
 def _made(wanted: Object, live: Object) -> tuple[str, str]:
-    """What was asked, and the version of the object that came of it. Status changes do not count
-    where the object has a generation."""
-    metadata = live["metadata"]
-    version = metadata.get("generation") or metadata.get("resourceVersion", "")
-    digest = wanted["metadata"]["annotations"][compare.APPLIED]
-    return digest, f"{metadata.get('uid')}/{version}"
+    """What was asked, and what came of it, so that a later change by anybody shows. Changes of
+    status do not count where the object has a generation."""
+    meta = live["metadata"]
+    version = meta.get("generation") or meta.get("resourceVersion", "")
+    marks = [meta.get(key) for key in ("uid", "labels", "annotations", "ownerReferences")]
+    asked: str = wanted["metadata"]["annotations"][compare.APPLIED]
+    return asked, json.dumps([version, *marks], sort_keys=True)

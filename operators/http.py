@@ -52,4 +52,6 @@ async def serve(app: web.Application, port: int) -> tuple[web.AppRunner, int]:
     await runner.setup()
     site = web.TCPSite(runner, port=port)
     await site.start()
-    return runner, int(runner.addresses[0][1])
+    # Without a port asked for, IPv6 gets another one than IPv4, whose addresses have two parts.
+    ports = {len(address): int(address[1]) for address in runner.addresses}
+    return runner, ports[min(ports)]

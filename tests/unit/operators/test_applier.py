@@ -87,6 +87,13 @@ async def test_a_webhook_that_insists_is_not_fought_over_an_idle_object(
     assert (await run(applier, api, deployment("a"))).written == ["apply Deployment a"]
 
 
+async def test_a_label_that_somebody_took_is_put_back(applier: Applier, api: FakeApi) -> None:
+    await run(applier, api, deployment("a", "sage"))
+    api.objects[Ref.of(deployment("a"))]["metadata"]["labels"].clear()
+    await run(applier, api, deployment("a", "sage"))
+    assert api.of("Deployment")[0]["metadata"]["labels"] == {GROUP_LABEL: "sage"}
+
+
 async def test_an_apply_is_bound_to_the_object_that_was_looked_at(
     applier: Applier, api: FakeApi
 ) -> None:
