@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,9 +71,11 @@ def command(group: Group, output: Path) -> list[str]:
 
 def _build(group: Group) -> None:
     target = entry(group)
-    staging = target.parent / f".building-{group.name}"
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    for stray in target.parent.glob(f".building-{group.name}-*"):
+        shutil.rmtree(stray, ignore_errors=True)
+    # A name of its own: the compiler of a killed build may still be writing to the last one.
+    staging = Path(tempfile.mkdtemp(prefix=f".building-{group.name}-", dir=target.parent))
+    staging.chmod(0o755)
     environment = os.environ | {
         "CGO_ENABLED": "1" if group.cgo else "0",
         "GOFLAGS": "",

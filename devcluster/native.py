@@ -103,7 +103,6 @@ def down(name: str, progress: Progress) -> None:
             _refuse_foreign(name)
         layout = found.layout(name) if found else Layout(name, 0)
         _remove(layout, progress)
-        record.forget_locks(name)
 
 
 def _layout(name: str, nodes: int, progress: Progress, *, audit: bool) -> Layout:

@@ -66,9 +66,13 @@ def names() -> list[str]:
 
 @contextmanager
 def exclusive(name: str) -> Iterator[None]:
-    """One command at a time for a cluster; the file goes when the cluster does."""
+    """One command at a time for a cluster; the lock goes when there is no cluster after it."""
     with _lock(clusters_root() / f".{check_name(name)}.lock"):
-        yield
+        try:
+            yield
+        finally:
+            if load(name) is None:
+                forget_locks(name)
 
 
 def forget_locks(name: str) -> None:

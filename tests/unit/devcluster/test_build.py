@@ -49,12 +49,13 @@ def test_what_was_built_is_not_built_again(calls: Path) -> None:
 
 
 def test_the_rest_of_a_killed_build_is_never_taken_for_a_program(calls: Path) -> None:
-    staging = build.entry(GROUP).parent / ".building-tool"
-    staging.mkdir(parents=True)
-    (staging / "stray").write_text("half a program")
+    stray = build.entry(GROUP).parent / ".building-tool-x1"
+    stray.mkdir(parents=True)
+    (stray / "tool").write_text("half a program")
     assert build.missing([GROUP]) == [GROUP]
     _ensure()
-    assert sorted(path.name for path in build.entry(GROUP).iterdir()) == ["tool"]
+    assert build.program(GROUP, "tool").read_text() == "program\n"
+    assert not list(stray.parent.glob(".building*"))
 
 
 def test_two_that_ask_at_once_build_once(calls: Path) -> None:

@@ -64,7 +64,6 @@ def test_the_last_cluster_takes_the_lock_files_and_folders_with_it() -> None:
         record.create("a", 1, audit=True)
         (clusters_root() / "a" / "cluster.json").unlink()
         (clusters_root() / "a").rmdir()
-        record.forget_locks("a")
     assert not clusters_root().parent.exists()
 
 
@@ -73,3 +72,9 @@ def test_lock_files_stay_while_another_cluster_needs_them() -> None:
     record.create("b", 1, audit=True)
     record.forget_locks("b")
     assert (clusters_root() / ".lock").exists()
+
+
+def test_a_command_for_a_cluster_that_is_not_there_leaves_no_lock() -> None:
+    with record.exclusive("a"):
+        assert (clusters_root() / ".a.lock").exists()
+    assert not clusters_root().parent.exists()
