@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
@@ -25,7 +25,9 @@ def opening(title: str, lines: list[str]) -> RenderableType:
 
 def question(number: int, text: str) -> RenderableType:
     """What is asked."""
-    return Padding(Text.assemble((f"{number}  ", "dim"), (text, "italic")), (1, 0, 0, 0))
+    row = Table.grid(padding=(0, 2, 0, 0))
+    row.add_row(Text(str(number), "dim"), Text(text, "italic"))
+    return Padding(row, (1, 0, 0, 0))
 
 
 def decision(told: dict[str, Any], *, prose: bool) -> RenderableType:
@@ -45,11 +47,6 @@ def decision(told: dict[str, Any], *, prose: bool) -> RenderableType:
             for other in told["dissent"]
         )
     return Group(*parts)
-
-
-def print_error(console: Console, message: str) -> None:
-    """Something that went wrong, in words."""
-    console.print(Text(message, "red"))
 
 
 def _votes(votes: list[dict[str, Any]], *, prose: bool) -> Table:

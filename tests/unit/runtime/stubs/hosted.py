@@ -99,7 +99,7 @@ def _openai(provider: Provider) -> _Events:
 
 
 def _anthropic(provider: Provider) -> _Events:
-    message = {
+    message: dict[str, Any] = {
         "id": "m", "type": "message", "role": "assistant", "content": [], "model": "m",
         "stop_reason": None, "stop_sequence": None,
         "usage": {"input_tokens": 40, "output_tokens": 1},
