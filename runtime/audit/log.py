@@ -3,11 +3,12 @@
 import asyncio
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from runtime.audit.record import Record
-from runtime.audit.segments import SegmentLog
+from runtime.audit.segments import LogDamagedError, SegmentLog
 from runtime.groupcommit import GroupCommit
 
 #: ``d-<number in the log>-<random>``: the number finds it, the rest tells logs apart.
@@ -28,6 +29,11 @@ class DecisionLog:
     def cut_bytes(self) -> int:
         """Bytes of a torn tail that were set aside when it was opened."""
         return self._segments.cut_bytes
+
+    @property
+    def damage(self) -> list[str]:
+        """What is wrong with the stored records, in words."""
+        return self._segments.damage
 
     async def append(self, record: Record) -> Record:
         """Write a record; returns it with its id, once it is durable.
@@ -53,11 +59,19 @@ class DecisionLog:
     async def latest(self, limit: int) -> list[Record]:
         """The last records, newest first."""
         newest = range(len(self) - 1, max(-1, len(self) - 1 - limit), -1)
-        return await asyncio.to_thread(lambda: [self.read(number) for number in newest])
+        return await asyncio.to_thread(self.readable, newest)
 
     def read(self, number: int) -> Record:
         """The record of that number, from 0 on."""
         return Record.model_validate_json(self._segments.read(number))
+
+    def readable(self, numbers: Iterable[int]) -> list[Record]:
+        """The records of those numbers, without the damaged ones."""
+        records = []
+        for number in numbers:
+            with suppress(LogDamagedError):
+                records.append(self.read(number))
+        return records
 
     async def close(self) -> None:
         """Write what is waiting and let go of the files."""

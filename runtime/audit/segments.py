@@ -31,15 +31,14 @@ class SegmentLog:
     ``append`` because entries never change."""
 
     def __init__(self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
-        """Open the log, or start one; cut off a torn tail.
-
-        Raises:
-            LogDamagedError: an entry before the tail of the last segment is unreadable.
-        """
+        """Open the log, or start one; cut off a torn tail. Damage before that is left as it is:
+        the log goes on, and only what cannot be read is lost."""
         self._folder = folder
         self._segment_bytes = segment_bytes
         #: Bytes that were cut off when it was opened. They are kept beside the segment.
         self.cut_bytes = 0
+        #: What else is wrong with the stored segments, in words.
+        self.damage: list[str] = []
         folder.mkdir(parents=True, exist_ok=True)
         self._segments: list[_Segment] = []
         paths = sorted(folder.glob("*.seg"))
@@ -81,12 +80,14 @@ class SegmentLog:
 
         Raises:
             IndexError: there is none of that number.
-            LogDamagedError: its checksum is wrong.
+            LogDamagedError: its checksum is wrong, or it is missing.
         """
         if not 0 <= number < len(self):
             raise IndexError(number)
         at = bisect_right(self._segments, number, key=lambda segment: segment.first) - 1
         segment = self._segments[at]
+        if number - segment.first >= len(segment.offsets):
+            raise LogDamagedError(f"{segment.path.name}: entry {number} is missing or unreadable")
         with segment.path.open("rb") as file:
             try:
                 return read_entry(file, segment.offsets[number - segment.first])
@@ -117,16 +118,17 @@ class SegmentLog:
         segment = _Segment(path, int(path.stem), end=len(MAGIC))
         expected = len(self) if self._segments else 0
         if segment.first != expected:
-            raise LogDamagedError(f"{path.name}: entries from {expected} on are missing")
+            self.damage.append(f"{path.name}: entries from {expected} on are missing")
         with path.open("rb") as file:
             try:
                 for start, end in scan(file):
                     segment.offsets.append(start)
                     segment.end = end
             except TornError as error:
-                if not last:
-                    raise LogDamagedError(f"{path.name}: {error}") from error
-                self._cut(path, error.offset)
+                if last:
+                    self._cut(path, error.offset)
+                else:
+                    self.damage.append(f"{path.name}: {error}")
         return segment
 
     def _cut(self, path: Path, offset: int) -> None:

@@ -50,8 +50,9 @@ class Clients(Generic[Client]):
             return self._current[1]
 
     async def check(self) -> None:
-        """Whether there is a key. The provider is not called: that would cost money."""
-        self._key.read()
+        """Whether there is a key, and the SDK is loaded, so that no question waits for that. The
+        provider is not called: it would cost money."""
+        await self.get()
 
     async def close(self) -> None:
         """Close the client, if one was made."""

@@ -40,6 +40,8 @@ class Gateway:
         self._stack.push_async_callback(self.decisions.close)
         if self.decisions.cut_bytes:
             log.warning("log_repaired", cut_bytes=self.decisions.cut_bytes)
+        for damage in self.decisions.damage:
+            log.error("log_damaged", damage=damage)
         self.sessions = Sessions(folder / "sessions.db")
         self._stack.push_async_callback(self.sessions.close)
         caught_up = await self.sessions.catch_up(self.decisions)

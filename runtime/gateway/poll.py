@@ -22,6 +22,7 @@ class Ask:
 
     seat: Seat
     prompt: Prompt
+    digest: str
 
 
 async def poll(asks: Sequence[Ask], rules: Rules, patience: float) -> list[Candidate]:
@@ -89,7 +90,7 @@ def _candidate(ask: Ask, state: str, **known: object) -> Candidate:
             "model": route.model,
             "weight": route.weight,
             "state": state,
-            "prompt_digest": ask.prompt.digest,
+            "prompt_digest": ask.digest,
             **known,
         }
     )

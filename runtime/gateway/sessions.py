@@ -129,9 +129,7 @@ class Sessions:
         )
         for first in range(noted, len(log), _CATCH_UP_BATCH):
             numbers = range(first, min(first + _CATCH_UP_BATCH, len(log)))
-            records = await asyncio.to_thread(
-                lambda numbers: [log.read(n) for n in numbers], numbers
-            )
+            records = await asyncio.to_thread(log.readable, numbers)
             await asyncio.gather(*(self.note(record) for record in records))
         return max(0, len(log) - noted)
 

@@ -152,9 +152,10 @@ class Teller:
             context=question.context,
             turns=await self._sessions.recent(session.id, RECENT_TURNS),
         )
-        asks = [
-            Ask(seat, build(config, seat.route, scene, trace.header)) for seat in self._voices.seats
-        ]
+        asks = []
+        for seat in self._voices.seats:
+            prompt = build(config, seat.route, scene, trace.header)
+            asks.append(Ask(seat, prompt, prompt.digest))
         candidates = await poll(asks, rules_of(counting, question.options), patience)
         line = self._fallback_line(config.fallback_lines)
         return Record(

@@ -92,10 +92,12 @@ class Member:
         self._metrics.member_seconds.labels(self.name).observe(time.monotonic() - started)
         return answer, reply
 
-    async def retire(self) -> None:
-        """Stop looking at it; close it when the last question to it is done."""
+    async def retire(self, *, patiently: bool = True) -> None:
+        """Stop looking at it; close it when the last question to it is done, or end that too."""
         self._watch.cancel()
         await asyncio.gather(self._watch, return_exceptions=True)
+        if not patiently:
+            self._fell_all()
         await self._idle.wait()
         await self._engine.close()
 
@@ -126,6 +128,11 @@ class Member:
             if not self._asks:
                 self._idle.set()
 
+    def _fell_all(self) -> None:
+        for task in list(self._asks):
+            self._felled.add(task)
+            task.cancel()
+
     def _fell(self) -> EngineError:
         message = self.trouble.message if self.trouble else "it stopped answering its checks"
         return EngineError("NotReady", message)
@@ -154,10 +161,7 @@ class Member:
         first, self._checked = not self._checked, True
         if fault is not None and (before is None or first):
             log.warning("member_out", member=self.name, reason=str(fault))
-            # Whoever waits for it now would wait for its timeout.
-            for task in list(self._asks):
-                self._felled.add(task)
-                task.cancel()
+            self._fell_all()  # whoever waits for it now would wait for its timeout
         elif fault is None and before is not None:
             log.info("member_answers", member=self.name)
             self._circuit.retry_now(time.monotonic())
@@ -217,8 +221,11 @@ class Voices:
         return voices, table is not None and able >= table.minimum_votes
 
     async def close(self) -> None:
-        """Let go of every member."""
-        await asyncio.gather(*(seat.member.retire() for seat in self.seats), *self._retiring)
+        """Let go of every member, whatever it is doing."""
+        for task in self._retiring:
+            task.cancel()
+        retiring = (seat.member.retire(patiently=False) for seat in self.seats)
+        await asyncio.gather(*retiring, *self._retiring, return_exceptions=True)
 
     def _member(self, route: Route) -> Member:
         return Member(route.member, self._make(route, self._http), self._metrics, self._rng)

@@ -89,19 +89,28 @@ def test_a_changed_byte_is_never_read_as_an_entry(
     log.close()
 
 
-def test_damage_before_the_last_segment_stops_the_start(tmp_path: Path) -> None:
+def test_damage_in_an_old_segment_is_told_and_loses_only_that(tmp_path: Path) -> None:
     written(tmp_path, [b"one", b"two"], segment_bytes=1)
     first = sorted(tmp_path.glob("*.seg"))[0]
     first.write_bytes(first.read_bytes()[:-1])
-    with pytest.raises(LogDamagedError, match=first.name):
-        SegmentLog(tmp_path)
+    log = SegmentLog(tmp_path, segment_bytes=1)
+    assert first.name in log.damage[0]
+    with pytest.raises(LogDamagedError, match="entry 0"):
+        log.read(0)
+    log.append([b"three"])
+    assert (log.read(1), log.read(2)) == (b"two", b"three")
+    log.close()
 
 
-def test_a_missing_segment_stops_the_start(tmp_path: Path) -> None:
+def test_a_missing_segment_is_told_and_loses_only_that(tmp_path: Path) -> None:
     written(tmp_path, [b"one", b"two", b"three"], segment_bytes=1)
     sorted(tmp_path.glob("*.seg"))[1].unlink()
-    with pytest.raises(LogDamagedError, match="entries from 1 on are missing"):
-        SegmentLog(tmp_path)
+    log = SegmentLog(tmp_path, segment_bytes=1)
+    assert "entries from 1 on are missing" in log.damage[0]
+    assert (log.read(0), log.read(2), len(log)) == (b"one", b"three", 3)
+    with pytest.raises(LogDamagedError, match="entry 1"):
+        log.read(1)
+    log.close()
 
 
 def test_an_entry_changed_while_the_log_is_open_is_named(tmp_path: Path) -> None:
