@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 _USER = "65532:65532"
+_CONTAINERD_NAME = "io.containerd.image.name"
+_REF_NAME = "org.opencontainers.image.ref.name"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -33,6 +35,20 @@ def write(path: Path, images: list[Image], machine: str) -> None:
         manifests = [_image(out, image, architecture) for image in images]
         _add(out, "index.json", _json({"schemaVersion": 2, "manifests": manifests}))
     staging.rename(path)
+
+
+def named(path: Path) -> dict[str, str]:
+    """Digests of the manifests in an OCI archive, by image name."""
+    with tarfile.open(path) as archive:
+        index = archive.extractfile("index.json")
+        manifests = json.load(index)["manifests"] if index else []
+    found = {}
+    for each in manifests:
+        notes = each.get("annotations", {})
+        # containerd goes by its own word where it stands, else by the standard's.
+        if name := notes.get(_CONTAINERD_NAME) or notes.get(_REF_NAME):
+            found[name] = each["digest"]
+    return found
 
 
 def layer(image: Image) -> bytes:
@@ -71,8 +87,8 @@ def _image(out: tarfile.TarFile, image: Image, architecture: str) -> dict[str, A
     described = _blob(out, _json(manifest), manifest["mediaType"])
     return described | {
         "annotations": {
-            "io.containerd.image.name": image.name,
-            "org.opencontainers.image.ref.name": image.name.rpartition(":")[2],
+            _CONTAINERD_NAME: image.name,
+            _REF_NAME: image.name.rpartition(":")[2],
         },
         "platform": {"architecture": architecture, "os": "linux"},
     }

@@ -160,14 +160,12 @@ def kubelet_config(layout: Layout, node: Node) -> dict[str, object]:
     }
 
 
-def image_import(node: Node, ctr: Path, archive: Path) -> list[str]:
-    """The command that loads an OCI archive into the node, run from the machine."""
+def images(node: Node, ctr: Path, *command: str) -> list[str]:
+    """`ctr images ...` against the node, run from the machine."""
     return [
         str(ctr),
         f"--address={node.containerd_socket}",
         "--namespace=k8s.io",
         "images",
-        "import",
-        "--local",
-        str(archive),
+        *command,
     ]

@@ -17,6 +17,7 @@ from devcluster import (
     ports,
     processes,
 )
+from devcluster.archive import named
 from devcluster.errors import StartError, UnreachableError
 from devcluster.kubeapi import Api
 from devcluster.layout import Layout, Node
@@ -117,12 +118,27 @@ def services(layout: Layout, api: Api) -> list[Service]:
 
 
 def load_image(each: Node, archive: Path) -> None:
-    argv = node.image_import(each, build.program(CONTAINERD, "ctr"), archive)
+    """Load an archive into a node, unless the node has every image of it already."""
+    wanted = named(archive)
+    if wanted and wanted.items() <= _images_of(each).items():
+        return
+    _ctr(each, "import", "--local", str(archive), failing=f"{archive} could not be loaded into")
+
+
+def _images_of(each: Node) -> dict[str, str]:
+    """Digests of the node's images, by name."""
+    lines = _ctr(each, "list", failing="there is no list of the images of").splitlines()[1:]
+    return {name: digest for name, _, digest, *_ in (line.split() for line in lines)}
+
+
+def _ctr(each: Node, *command: str, failing: str) -> str:
+    argv = node.images(each, build.program(CONTAINERD, "ctr"), *command)
     done = subprocess.run(
         argv, capture_output=True, text=True, check=False, timeout=_IMPORT_SECONDS
     )
     if done.returncode != 0:
-        raise StartError(f"{archive} could not be loaded into {each.name}: {done.stderr.strip()}")
+        raise StartError(f"{failing} {each.name}: {done.stderr.strip()}")
+    return done.stdout
 
 
 def _stop_homeless(layout: Layout) -> None:

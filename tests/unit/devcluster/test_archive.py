@@ -65,3 +65,10 @@ def test_a_half_written_archive_has_another_name(tmp_path: Path, image: Image) -
 
 def _blob(blobs: dict[str, bytes], described: dict[str, str]) -> bytes:
     return blobs["blobs/sha256/" + described["digest"].removeprefix("sha256:")]
+
+
+def test_names_and_digests_can_be_read_back(tmp_path: Path, image: Image) -> None:
+    archive.write(tmp_path / "a.tar", [image], "x86_64")
+    ((name, digest),) = archive.named(tmp_path / "a.tar").items()
+    assert name == image.name
+    assert digest.startswith("sha256:")
