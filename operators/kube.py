@@ -8,7 +8,6 @@ import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,10 +22,10 @@ from operators.errors import (
     ForbiddenError,
     NotFoundError,
     UnavailableError,
-    error_for,
 )
 from operators.metrics import Metrics
 from operators.resources import collection_path, object_path, version_path
+from operators.wire import Request, answer
 
 FIELD_MANAGER = "fabula"
 #: Tries of one request, with waits of at most so many seconds between.
@@ -38,21 +37,6 @@ MERGE = "application/merge-patch+json"
 
 #: How many seconds a request may take, asked before each try. It may raise instead.
 Allowance = Callable[[], float]
-
-
-@dataclass(frozen=True)
-class _Request:
-    verb: str
-    method: str
-    path: str
-    kind: str
-    target: str
-    params: Mapping[str, str] = field(default_factory=dict)
-    body: Object | None = None
-    content_type: str = "application/json"
-
-    def __str__(self) -> str:
-        return f"{self.verb} {self.kind} {self.target}"
 
 
 class Kube:
@@ -103,7 +87,7 @@ class Kube:
 
     async def get(self, ref: Ref) -> Object | None:
         """The live object; None when it, or its namespace, is not there."""
-        request = _Request("get", "GET", object_path(ref), ref.kind, _target(ref))
+        request = Request("get", "GET", object_path(ref), ref.kind, _target(ref))
         try:
             return _slim(await self._send(request))
         except NotFoundError:
@@ -133,7 +117,7 @@ class Kube:
         found: list[Object] = []
         while True:
             where = f"in {namespace}" if namespace else "in all namespaces"
-            page = await self._send(_Request("list", "GET", path, kind, where, params))
+            page = await self._send(Request("list", "GET", path, kind, where, params))
             # Items of a list do not say what they are.
             found += [
                 {"apiVersion": api_version, "kind": kind, **_slim(item)}
@@ -151,7 +135,7 @@ class Kube:
         verb = f"apply-{subresource}" if subresource else "apply"
         params = {"fieldManager": FIELD_MANAGER, "force": "true"}
         path = object_path(ref, subresource)
-        request = _Request(verb, "PATCH", path, ref.kind, _target(ref), params, obj, APPLY)
+        request = Request(verb, "PATCH", path, ref.kind, _target(ref), params, obj, APPLY)
         return _slim(await self._send(request, allowance))
 
     async def merge_patch(
@@ -159,7 +143,7 @@ class Kube:
     ) -> Object:
         """JSON merge patch; an empty body reads the object, for who may patch and not get."""
         params = {"fieldManager": FIELD_MANAGER}
-        request = _Request(
+        request = Request(
             "patch", "PATCH", object_path(ref), ref.kind, _target(ref), params, body, MERGE
         )
         return _slim(await self._send(request, allowance))
@@ -169,14 +153,14 @@ class Kube:
         ref = Ref.of(obj)
         path = collection_path(ref.api_version, ref.kind, ref.namespace)
         params = {"fieldManager": FIELD_MANAGER}
-        request = _Request("create", "POST", path, ref.kind, _target(ref), params, obj)
+        request = Request("create", "POST", path, ref.kind, _target(ref), params, obj)
         return _slim(await self._send(request, allowance))
 
     async def replace(self, obj: Object, *, allowance: Allowance | None = None) -> Object:
         """Replace the version that `obj` was read at, in one try."""
         ref = Ref.of(obj)
         params = {"fieldManager": FIELD_MANAGER}
-        request = _Request("update", "PUT", object_path(ref), ref.kind, _target(ref), params, obj)
+        request = Request("update", "PUT", object_path(ref), ref.kind, _target(ref), params, obj)
         return _slim(await self._send(request, allowance, attempts=1))
 
     async def delete(self, ref: Ref, uid: str, *, allowance: Allowance | None = None) -> None:
@@ -192,26 +176,26 @@ class Kube:
             "preconditions": {"uid": uid},
             "propagationPolicy": "Background",
         }
-        request = _Request("delete", "DELETE", object_path(ref), ref.kind, _target(ref), body=body)
+        request = Request("delete", "DELETE", object_path(ref), ref.kind, _target(ref), body=body)
         await self._send(request, allowance)
 
     async def missing_kinds(self, wanted: Mapping[str, frozenset[str]]) -> list[str]:
         """Which of these kinds, by API version, the API server does not serve."""
         missing: list[str] = []
         for api_version, kinds in wanted.items():
-            request = _Request(
+            request = Request(
                 "discover", "GET", version_path(api_version), "APIResourceList", api_version
             )
             try:
-                answer = await self._send(request)
+                found = await self._send(request)
             except NotFoundError:
-                answer = {}
-            served = {resource["kind"] for resource in answer.get("resources") or ()}
+                found = {}
+            served = {resource["kind"] for resource in found.get("resources") or ()}
             missing += sorted(f"{kind} ({api_version})" for kind in kinds - served)
         return missing
 
     async def _send(
-        self, request: _Request, allowance: Allowance | None = None, attempts: int | None = None
+        self, request: Request, allowance: Allowance | None = None, attempts: int | None = None
     ) -> Any:
         """Send until it is answered. All requests here may be repeated: reads, applies, merge
         patches of constants, creations and deletions bound to a name or uid."""
@@ -237,7 +221,7 @@ class Kube:
                 wait = backoff.delay(attempt, base=RETRY_BASE, cap=RETRY_CAP, rng=self._rng)
                 await self._sleep(max(wait, min(error.retry_after, RETRY_CAP)))
 
-    async def _try(self, request: _Request, seconds: float) -> Any:
+    async def _try(self, request: Request, seconds: float) -> Any:
         if self._session is None:
             raise RuntimeError("the connection is not open; use `async with`")
         conf = self._access.configuration
@@ -269,25 +253,7 @@ class Kube:
             raise UnavailableError(str(request), said or clip(str(error), 300)) from None
         finally:
             self._metrics.requests.labels(request.verb, request.kind, str(code)).inc()
-        return _answer(request, code, body, hint)
-
-
-def _answer(request: _Request, code: int, body: bytes, hint: str) -> Any:
-    try:
-        parsed: Any = json.loads(body)
-    except ValueError:
-        parsed = None
-    if 200 <= code < 300:
-        if not isinstance(parsed, dict):
-            raise UnavailableError(str(request), "the answer is not a JSON object", code)
-        return parsed
-    status = parsed if isinstance(parsed, dict) else {}
-    said = clip(str(status.get("message") or f"HTTP status {code}"), 600)
-    error = error_for(code, str(status.get("reason")), str(request), said)
-    if isinstance(error, UnavailableError):
-        told = (status.get("details") or {}).get("retryAfterSeconds", hint)
-        error.retry_after = float(told) if str(told).isdigit() else 0.0
-    raise error
+        return answer(request, code, body, hint)
 
 
 def _slim(obj: Object) -> Object:
