@@ -54,8 +54,9 @@ def _container_faults(pod: str, container: Object) -> Iterator[Fault]:
     if reason in PULL_FAILURES:
         yield Fault(
             "ImageUnavailable",
-            f"image {container['image']} cannot be pulled ({reason}: {message}); correct the image "
-            "or make it available to the nodes",
+            # Without the kubelet's words: they change with every try, and a status should not.
+            f"image {container['image']} cannot be pulled; correct it or make it available to the "
+            f"nodes; kubectl describe pod {pod} has the details",
         )
     elif reason in {"CreateContainerConfigError", "CreateContainerError"}:
         yield Fault("ConfigInvalid", f"pod {pod} cannot be created: {message}")

@@ -15,7 +15,7 @@ OPERATOR = f"system:serviceaccount:{NAMESPACE}:fabula-operator"
 def operator_pods(cluster: Cluster) -> list[str]:
     listed = run(
         [
-            *("kubectl", "-n", NAMESPACE, "get", "pods", "-l", "app.kubernetes.io/name=fabula"),
+            *("kubectl", "-n", NAMESPACE, "get", "pods", "-l", "app.kubernetes.io/name=fabula-operator"),
             *("--field-selector=status.phase=Running", "-o", "json"),
         ],
         cluster.env,

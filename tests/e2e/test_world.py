@@ -48,7 +48,8 @@ def test_retained_volumes_are_named_and_a_new_world_goes_on_over_them(
     assert "data-shepherd-gateway-0" in events[0]["message"]
     kube.apply(*made)
     kube.ready()
-    assert game.get(f"/v1/decisions/{before['id']}")["decision"] == before["decision"]
+    record = game.get(f"/v1/decisions/{before['id']}")
+    assert record["result"]["decision"] == before["decision"]
     assert game.get(f"/v1/sessions/{session}")["id"] == session
 
 
