@@ -76,7 +76,7 @@ def _system(config: GatewayConfig, route: Route) -> str:
 def _user(scene: Scene) -> str:
     told = []
     if scene.player:
-        told.append(f"This is the tale of {harmless(scene.player, 80)}.")
+        told.append(f"{harmless(scene.player, 80)} is here.")
     contexts = [context for context in (scene.session_context, scene.context) if context]
     told.extend(harmless(_as_text(context), CONTEXT) for context in contexts)
     story = _story(scene.turns)

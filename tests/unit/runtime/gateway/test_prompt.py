@@ -53,7 +53,7 @@ def test_the_scene_stands_between_its_marks_and_the_task_after_them() -> None:
     )
     inside, task = user.removeprefix("<story>\n").split("\n</story>\n")
     assert inside.splitlines() == [
-        "This is the tale of Mara.",
+        "Mara is here.",
         "Mara carries a coal.",
         "weather: ash",
         "hour: 6",
