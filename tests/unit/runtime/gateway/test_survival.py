@@ -6,17 +6,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
-import pytest
 
 from crds.gateway import CONFIG_KEY
 from crds.routes import ROUTES_KEY
 from tests.unit.runtime.stubs.engine import Stub
 from tests.unit.runtime.stubs.gateway import house, serving, write_config, write_routes
-from tests.unit.runtime.stubs.waiting import eventually
+from tests.unit.runtime.stubs.waiting import eventually, until
 
 ASK = {"question": "Does it rain?", "options": ["yes", "no"]}
 
@@ -86,16 +84,16 @@ def _start(folder: Path, port: int) -> "subprocess.Popen[bytes]":
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5).status_code == 200:
-                return process
-        except httpx.TransportError:
-            assert process.poll() is None, process.stdout and process.stdout.read()
-            time.sleep(0.05)
-    process.kill()
-    pytest.fail("the gateway did not become ready")
+    until(lambda: _answers(process, port))
+    return process
+
+
+def _answers(process: "subprocess.Popen[bytes]", port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5).status_code == 200
+    except httpx.TransportError:
+        assert process.poll() is None, process.stdout and process.stdout.read()
+        return False
 
 
 def test_a_killed_gateway_has_lost_nothing_that_it_acknowledged(tmp_path: Path) -> None:
