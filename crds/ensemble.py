@@ -142,8 +142,8 @@ class Member(Model):
         Field(
             ge=0,
             le=1000,
-            description="How much its vote counts beside the others'. Default 1. With 0 it answers "
-            "and is recorded, and decides nothing.",
+            description="How much its vote counts beside the others'. Default 1. With 0 it is "
+            "asked and recorded, decides nothing and is not waited for.",
         ),
     ] = 1
     role: Annotated[
@@ -236,7 +236,8 @@ class Consensus(Model):
         Field(
             ge=1,
             le=16,
-            description="Answers that a decision needs. Default: half the members, rounded up.",
+            description="Answers that a decision needs, of members with a weight above 0. Default: "
+            "half of them, rounded up.",
         ),
     ] = None
     when_no_quorum: Annotated[
@@ -270,8 +271,10 @@ class ModelEnsembleSpec(Model):
         ),
         Rule(
             "!has(self.consensus) || !has(self.consensus.minimumVotes) || "
-            "self.consensus.minimumVotes <= self.members.size()",
-            "consensus.minimumVotes must not exceed the number of members; lower it or add members",
+            "self.consensus.minimumVotes <= "
+            "self.members.filter(m, !has(m.weight) || m.weight > 0).size()",
+            "consensus.minimumVotes must not exceed the number of members with a weight above 0; "
+            "lower it or add members",
             ".consensus.minimumVotes",
         ),
     )

@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     retry_period_seconds: Annotated[float, Field(gt=0)] = 2
 
     engine_image: str = "fabula.dev/engine:dev"
-    vllm_image: str = "vllm/vllm-openai:v0.11.0"
+    vllm_image: str = "vllm/vllm-openai:v0.30.0"
     gateway_image: str = "fabula.dev/gateway:dev"
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     cluster_domain: str = "cluster.local"

@@ -1,6 +1,7 @@
 """The route table of an ensemble and the ConfigMap that carries it to the gateways."""
 
 import math
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
@@ -48,9 +49,10 @@ def route(versioned: Member, member: Member, rev: str, url: str | None, patience
     )
 
 
-def minimum_votes(consensus: Consensus, members: int) -> int:
-    """Answers that a decision needs: declared, or half the members, rounded up."""
-    return consensus.minimum_votes or math.ceil(members / 2)
+def minimum_votes(consensus: Consensus, members: Sequence[Member]) -> int:
+    """Answers that a decision needs: declared, or half of the members that count, rounded up."""
+    voters = sum(member.weight > 0 for member in members)
+    return consensus.minimum_votes or math.ceil(voters / 2)
 
 
 def table(ensemble: ModelEnsemble, routes: list[Route]) -> RouteTable:
@@ -61,7 +63,7 @@ def table(ensemble: ModelEnsemble, routes: list[Route]) -> RouteTable:
         generation=ensemble.metadata.generation,
         method=consensus.method,
         timeout_seconds=consensus.timeout_seconds,
-        minimum_votes=minimum_votes(consensus, len(ensemble.spec.members)),
+        minimum_votes=minimum_votes(consensus, ensemble.spec.members),
         when_no_quorum=consensus.when_no_quorum,
         routes=routes,
     )

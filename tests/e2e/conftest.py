@@ -5,16 +5,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from cli.install import install
+from cli.install import NAMESPACE, install
+from cli.run import run
 from devcluster import Cluster, Progress
 from tests.e2e.kube import Game, Kube, api_proxy, namespace
 
 
 @pytest.fixture(scope="session")
-def fabula(cluster: Cluster) -> Cluster:
-    """The test cluster with the operator running."""
+def fabula(cluster: Cluster) -> Iterator[Cluster]:
+    """The test cluster with the operator running. Whatever the tests did to it, its log holds no
+    traceback in the end."""
     install(cluster, Progress(print))
-    return cluster
+    yield cluster
+    log = run(
+        ["kubectl", "-n", NAMESPACE, "logs", "deployment/fabula-operator"], cluster.env, timeout=60
+    )
+    assert [line for line in log.splitlines() if "Traceback" in line] == []
 
 
 @pytest.fixture

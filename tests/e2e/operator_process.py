@@ -3,6 +3,7 @@ that a test can kill it where it likes."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -49,7 +50,9 @@ class OperatorProcess:
         address = f"http://127.0.0.1:{self.port}/metrics"
         curl = ("curl", "-fsS", "--max-time", "5", address)
         text = run(self.cluster.argv(*curl) if self.inside else curl, os.environ, timeout=10)
-        rows = [line.rsplit(" ", 1) for line in text.splitlines() if line.startswith(name)]
+        rows = [
+            line.rsplit(" ", 1) for line in text.splitlines() if re.match(rf"{name}[ {{]", line)
+        ]
         return sum(float(value) for _, value in rows)
 
 

@@ -1,10 +1,13 @@
 """The operator at rest, restarted, and asked."""
 
 import json
+from collections.abc import Callable
 
-from cli.install import NAMESPACE
+import pytest
+
+from cli.install import NAMESPACE, install
 from cli.run import run
-from devcluster import Cluster
+from devcluster import Cluster, Progress
 from tests.e2e import worlds
 from tests.e2e.audit import Audit
 from tests.e2e.kube import Kube, until
@@ -12,10 +15,13 @@ from tests.e2e.kube import Kube, until
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:fabula-operator"
 
 
+LABEL = "app.kubernetes.io/name=fabula-operator"
+
+
 def operator_pods(cluster: Cluster) -> list[str]:
     listed = run(
         [
-            *("kubectl", "-n", NAMESPACE, "get", "pods", "-l", "app.kubernetes.io/name=fabula-operator"),
+            *("kubectl", "-n", NAMESPACE, "get", "pods", "-l", LABEL),
             *("--field-selector=status.phase=Running", "-o", "json"),
         ],
         cluster.env,
@@ -58,27 +64,42 @@ def test_the_same_yaml_again_makes_no_writes(fabula: Cluster, kube: Kube) -> Non
     assert audit.writes(OPERATOR, kube.namespace) == []
 
 
-def test_restarting_the_operator_restarts_no_model(fabula: Cluster, kube: Kube) -> None:
+def restart(cluster: Cluster) -> None:
+    kubectl = ["kubectl", "-n", NAMESPACE]
+    run([*kubectl, "rollout", "restart", "deployment/fabula-operator"], cluster.env, timeout=30)
+    run(
+        [*kubectl, "rollout", "status", "deployment/fabula-operator", "--timeout=120s"],
+        cluster.env,
+        timeout=150,
+    )
+
+
+def upgrade(cluster: Cluster) -> None:
+    """To an operator whose default engine is another image."""
+    install(cluster, Progress(print), {"images.engine": "fabula.dev/engine:dev"})
+
+
+@pytest.mark.parametrize("change", [restart, upgrade])
+def test_a_changed_operator_restarts_no_model(
+    fabula: Cluster, kube: Kube, change: Callable[[Cluster], None]
+) -> None:
     kube.apply(*worlds.whole())
     kube.ready()
     before = kube.engines()
-    kubectl = ["kubectl", "-n", NAMESPACE]
-    run([*kubectl, "rollout", "restart", "deployment/fabula-operator"], fabula.env, timeout=30)
-    run(
-        [*kubectl, "rollout", "status", "deployment/fabula-operator", "--timeout=120s"],
-        fabula.env,
-        timeout=150,
-    )
+    change(fabula)
     until("one operator", lambda: len(operator_pods(fabula)) == 1)
     kube.kubectl(
         *("patch", "st", "shepherd", "--subresource=status", "--type=merge", "-p"),
-        json.dumps({"status": {"request": {"action": "Reconcile", "id": "after-restart"}}}),
+        json.dumps({"status": {"request": {"action": "Reconcile", "id": "after"}}}),
     )
     until(
         "the request is answered",
         lambda: kube.get("st", "shepherd")["status"].get("lastRequest", {}).get("id"),
     )
+    kube.ready()
     assert kube.engines() == before
+    if change is upgrade:
+        install(fabula, Progress(print))
 
 
 def test_events_tell_what_happened(kube: Kube) -> None:

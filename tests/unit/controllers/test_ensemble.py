@@ -295,3 +295,10 @@ def test_events_tell_what_changed_and_only_then() -> None:
     assert result.status is not None
     calm = ensemble(status=result.status.dump())
     assert plan(observe(calm, children), NOW).events == ()
+
+
+def test_members_that_do_not_count_make_no_quorum() -> None:
+    made = ensemble(llamacpp("one"), llamacpp("two"), llamacpp("three", weight=0))
+    result = plan(observe(made), NOW)
+    table = next(o for o in result.apply if o["metadata"]["name"] == "narrators-routes")
+    assert json.loads(table["data"]["routes.json"])["minimumVotes"] == 1
