@@ -4,7 +4,7 @@ Objects of the cluster are plain dicts as the API server returns them; our own k
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from crds.common import Status
@@ -45,6 +45,10 @@ class Children:
 
     def __iter__(self) -> Iterator[Object]:
         return iter(self._objects.values())
+
+    def owned_by(self, uid: str) -> "Children":
+        """Those whose controller has this uid."""
+        return Children(obj for obj in self if (controller_of(obj) or {}).get("uid") == uid)
 
     def including(self, more: Iterable[Object]) -> "Children":
         return Children([*self, *more])
@@ -131,8 +135,14 @@ def controller_of(obj: Object) -> Object | None:
 class Conflicts:
     """Children that the plan wants and somebody else controls."""
 
-    foreign: tuple[str, ...] = field(default=())
-    leaving: tuple[str, ...] = field(default=())
+    foreign: tuple[str, ...] = ()
+    leaving: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.foreign or self.leaving)
+
+    def __add__(self, other: "Conflicts") -> "Conflicts":
+        return Conflicts(self.foreign + other.foreign, self.leaving + other.leaving)
 
 
 def split_conflicts(
@@ -164,6 +174,21 @@ def split_conflicts(
         else:
             foreign.append(f"{label} (of {holder['kind']} {holder['name']})")
     return ours, Conflicts(tuple(foreign), tuple(leaving))
+
+
+def split_groups(
+    groups: Iterable[Iterable[Object]], live: Children, uid: str
+) -> tuple[list[Object], Conflicts]:
+    """`split_conflicts` for objects that stand or fall together: of a group with a conflict none
+    is applied."""
+    apply: list[Object] = []
+    conflicts = Conflicts()
+    for group in groups:
+        ours, found = split_conflicts(group, live, uid)
+        if not found:
+            apply += ours
+        conflicts += found
+    return apply, conflicts
 
 
 def _terminating(obj: Object) -> bool:

@@ -237,7 +237,7 @@ class Consensus(Model):
             ge=1,
             le=16,
             description="Answers that a decision needs, of members with a weight above 0. Default: "
-            "half of them, rounded up.",
+            "half of those that run, rounded up.",
         ),
     ] = None
     when_no_quorum: Annotated[

@@ -26,8 +26,6 @@ class MemberPlan:
     objects: tuple[Object, ...] = ()
     route: Route | None = None
     fault: Fault | None = None
-    #: Revisions that must keep running.
-    revisions: frozenset[str] = frozenset()
 
 
 def plan_member(
@@ -37,7 +35,8 @@ def plan_member(
 
     Args:
         member: as the spec has it.
-        seen: everything observed.
+        seen: everything observed, of children only the ensemble's own: a ControllerRevision of
+            anybody else could name any pod.
         routed: the revision that the live route table names for it, if any.
         owners: owner references for what is made.
     """
@@ -58,7 +57,6 @@ def plan_member(
         objects=tuple(objects),
         route=_route(member, serving, seen),
         fault=fault if _ready(member, wanted, seen) < _desired(member) else None,
-        revisions=frozenset(keep),
     )
 
 
@@ -114,7 +112,7 @@ def _next_number(member: Member, seen: EnsembleObserved) -> int:
             (
                 int(stored["revision"])
                 for stored in seen.children.of("ControllerRevision")
-                if stored["metadata"]["labels"].get(workload.MEMBER) == member.name
+                if workload.member_of(stored) == member.name
             ),
             default=0,
         )

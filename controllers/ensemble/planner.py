@@ -1,6 +1,7 @@
 """The plan of a ModelEnsemble: its members' pods, the route table, and what to say."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from controllers import conditions as say
@@ -10,7 +11,7 @@ from controllers.ensemble.members import MemberPlan, plan_member
 from controllers.ensemble.retire import retire
 from controllers.ensemble.revision import digest
 from controllers.observed import EnsembleObserved
-from controllers.plan import Conflicts, Event, Plan, owner, split_conflicts
+from controllers.plan import Conflicts, Event, Plan, owner, split_groups
 from crds.common import API_VERSION
 from crds.ensemble import MemberStatus, ModelEnsembleStatus
 from crds.routes import ROUTES_KEY
@@ -27,12 +28,13 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     if meta.deletion_timestamp:
         return Plan()
     owners = owner("ModelEnsemble", API_VERSION, meta.name, meta.uid)
-    live_table = seen.children.get("ConfigMap", routes.config_map_name(meta.name))
+    own = seen.children.owned_by(meta.uid)
+    live_table = own.get("ConfigMap", routes.config_map_name(meta.name))
     before = routes.read(live_table)
     routed = {route.member: route.revision for route in before.routes} if before else {}
 
     members = [
-        plan_member(member, seen, routed.get(member.name), owners)
+        plan_member(member, replace(seen, children=own), routed.get(member.name), owners)
         for member in ensemble.spec.members
     ]
     table = routes.config_map(
@@ -43,9 +45,9 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         now,
     )
     desired = [obj for member in members for obj in member.objects] + [table]
-    ours, conflicts = split_conflicts(desired, seen.children, meta.uid)
-    keep = {member.status.name: member.revisions for member in members if member.revisions}
-    deletes, linger = retire(seen.children, keep, table, now)
+    groups = [*(member.objects for member in members), (table,)]
+    ours, conflicts = split_groups(groups, seen.children, meta.uid)
+    deletes, linger = retire(own, desired, [member.name for member in ensemble.spec.members], now)
 
     verdict = _verdict(seen, members, conflicts)
     status = ModelEnsembleStatus(

@@ -1,6 +1,6 @@
-"""Taking down what the route table no longer names, once every gateway has had time to notice."""
+"""Taking down what the plan no longer wants, once every gateway has had time to notice."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from controllers.ensemble import routes, workload
@@ -9,29 +9,32 @@ from controllers.plan import Children, Delete, Object, Ref
 
 #: Gateways follow the table within a second; calls under way get the rest.
 LINGER = timedelta(seconds=10)
+WORKLOADS = ("Deployment", "Service", "PodDisruptionBudget")
 
 
 def retire(
-    children: Children, keep: Mapping[str, frozenset[str]], table: Object, now: datetime
+    own: Children, desired: Sequence[Object], members: Collection[str], now: datetime
 ) -> tuple[list[Delete], float | None]:
     """What to delete now, and in how many seconds to look again if something must still linger.
 
     Args:
-        children: live objects of the ensemble.
-        keep: revisions that run, by member; a member that is not named is gone.
-        table: the ConfigMap of the route table, as it should be.
+        own: live objects that this ensemble controls; nobody else's is ever deleted.
+        desired: everything that should be, the ConfigMap of the route table last.
+        members: names of the members in the spec.
         now: the time.
     """
+    wanted = {_key(obj) for obj in desired}
     unwanted = [
         obj
-        for kind in ("Deployment", "Service", "PodDisruptionBudget")
-        for obj in children.of(kind)
-        if not _wanted(obj, keep) and not obj["metadata"].get("deletionTimestamp")
+        for kind in WORKLOADS
+        for obj in own.of(kind)
+        if _key(obj) not in wanted and not obj["metadata"].get("deletionTimestamp")
     ]
-    history = _history(children, keep)
+    history = _history(own, wanted, members)
     if not unwanted:
         return history, None
-    live = children.get("ConfigMap", table["metadata"]["name"])
+    table = desired[-1]
+    live = own.get("ConfigMap", table["metadata"]["name"])
     settled = live is not None and live.get("data") == table["data"]
     waited = routes.age(table, now) if settled else timedelta()
     if waited < LINGER:
@@ -39,29 +42,23 @@ def retire(
     return [*history, *(_delete(obj) for obj in unwanted)], None
 
 
-def _wanted(obj: Object, keep: Mapping[str, frozenset[str]]) -> bool:
-    labels = obj["metadata"]["labels"]
-    member = labels.get(workload.MEMBER)
-    if member not in keep:
-        return False
-    rev = labels.get(workload.REVISION)
-    return rev is None or rev in keep[member]
-
-
-def _history(children: Children, keep: Mapping[str, frozenset[str]]) -> list[Delete]:
+def _history(own: Children, wanted: set[tuple[str, str]], members: Collection[str]) -> list[Delete]:
     """Old ControllerRevisions beyond the history of their member; those of a member that is gone
     follow when nothing of it runs any more."""
-    running = {obj["metadata"]["name"] for obj in children.of("Deployment")}
+    running = {obj["metadata"]["name"] for obj in own.of("Deployment")}
     old: dict[str, list[Object]] = {}
-    for stored in children.of("ControllerRevision"):
-        if _wanted(stored, keep) or stored["metadata"]["name"] in running:
-            continue
-        old.setdefault(stored["metadata"]["labels"].get(workload.MEMBER, ""), []).append(stored)
+    for stored in own.of("ControllerRevision"):
+        if _key(stored) not in wanted and stored["metadata"]["name"] not in running:
+            old.setdefault(workload.member_of(stored), []).append(stored)
     out = []
     for member, revisions in old.items():
         newest_first = sorted(revisions, key=lambda obj: -int(obj["revision"]))
-        out += [_delete(obj) for obj in newest_first[HISTORY if member in keep else 0 :]]
+        out += [_delete(obj) for obj in newest_first[HISTORY if member in members else 0 :]]
     return out
+
+
+def _key(obj: Object) -> tuple[str, str]:
+    return obj["kind"], obj["metadata"]["name"]
 
 
 def _delete(obj: Object) -> Delete:

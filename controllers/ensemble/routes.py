@@ -50,9 +50,15 @@ def route(versioned: Member, member: Member, rev: str, url: str | None, patience
 
 
 def minimum_votes(consensus: Consensus, members: Sequence[Member]) -> int:
-    """Answers that a decision needs: declared, or half of the members that count, rounded up."""
-    voters = sum(member.weight > 0 for member in members)
-    return consensus.minimum_votes or math.ceil(voters / 2)
+    """Answers that a decision needs: declared, or half of the members that run and count, rounded
+    up."""
+    voters = sum(member.weight > 0 and not stopped(member) for member in members)
+    return consensus.minimum_votes or max(1, math.ceil(voters / 2))
+
+
+def stopped(member: Member) -> bool:
+    """Whether a person has scaled it to nothing."""
+    return member.scaling is not None and member.scaling.min_replicas == 0
 
 
 def table(ensemble: ModelEnsemble, routes: list[Route]) -> RouteTable:

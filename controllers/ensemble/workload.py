@@ -34,6 +34,12 @@ def revision_labels(ensemble: str, member: str, rev: str) -> Object:
     return {**member_labels(ensemble, member), REVISION: rev}
 
 
+def member_of(obj: Object) -> str:
+    """The member that an object of an ensemble belongs to; empty where a label is missing."""
+    labels: Object = obj["metadata"].get("labels") or {}
+    return str(labels.get(MEMBER, ""))
+
+
 def pod_template(member: Member, defaults: Defaults, labels: Object) -> Object:
     """The pods of a member revision. Rendered once and stored."""
     engine = {

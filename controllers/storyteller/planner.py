@@ -191,7 +191,12 @@ def _heard(seen: StorytellerObserved, voices: Sequence[Voice]) -> Verdict:
             False, "NoMemberAnswers", f"the fallback is told, because no member answers: {why}"
         )
     if not all(report.quorum for report in seen.reports.values()):
-        return Verdict(False, "QuorumLost", f"{summary}, too few for a vote; {told}")
+        return Verdict(
+            False,
+            "QuorumLost",
+            f"{summary}, too few for a vote; mend the others or lower consensus.minimumVotes of "
+            f"the ensemble. {told}".rstrip(),
+        )
     if any(voice.reason == "MissingKey" for voice in silent):
         return Verdict(False, "SecretNotFound", f"{summary}; {told}", reconciling=True)
     if silent:

@@ -18,8 +18,9 @@ from crds.gateway import DATA_DIR, KEYS_DIR
 from crds.storyteller import Storyteller
 
 STORYTELLER = "fabula.dev/storyteller"
-#: How long decisions under way may finish when a gateway is stopped.
-DRAIN_SECONDS = 30
+#: Decisions under way may finish when a gateway is stopped: at least so long, and as long as the
+#: ensemble waits for answers plus this margin.
+DRAIN_SECONDS, DRAIN_MARGIN = 30, 5
 #: Small, and no limit: a storyteller at peak is held by its queue, not killed by its node.
 RESOURCES: Object = {"requests": {"cpu": "50m", "memory": "128Mi"}}
 #: What the StatefulSet and its claims are called in `volumeClaimTemplates`.
@@ -127,13 +128,14 @@ def _pod(
 ) -> Object:
     spec = storyteller.spec
     keys = _keys(ensemble)
+    drain = max(DRAIN_SECONDS, ensemble.spec.consensus.timeout_seconds + DRAIN_MARGIN)
     env = {
         "FABULA_NAMESPACE": storyteller.metadata.namespace,
         "FABULA_CONFIG_MAP": name,
         "FABULA_DATA_DIR": DATA_DIR,
         # The pod leaves its Service in the preStop hook; nothing is left to wait for.
         "FABULA_DRAIN_DELAY_SECONDS": "0",
-        "FABULA_DRAIN_SECONDS": str(DRAIN_SECONDS),
+        "FABULA_DRAIN_SECONDS": str(drain),
     }
     container = {
         "name": "gateway",
@@ -158,7 +160,7 @@ def _pod(
         "serviceAccountName": name,
         "enableServiceLinks": False,
         "securityContext": POD_SECURITY,
-        "terminationGracePeriodSeconds": LEAVE_SECONDS + DRAIN_SECONDS + 5,
+        "terminationGracePeriodSeconds": LEAVE_SECONDS + drain + 5,
         # Members are called by full names; the default of 5 dots would look each up four times.
         "dnsConfig": {"options": [{"name": "ndots", "value": "2"}]},
         "containers": [container],

@@ -44,26 +44,36 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   verbs: [get, list, watch]
 - apiGroups: [fabula.dev]
   resources: [worlds/status, modelensembles/status, storytellers/status]
-  verbs: [get, patch, update]
+  verbs: [get, patch]
 # No object has these; clusters that check who may block an owner's deletion ask for them.
 - apiGroups: [fabula.dev]
   resources: [worlds/finalizers, modelensembles/finalizers, storytellers/finalizers]
   verbs: [update]
-# What it makes of them.
+# What it makes of them and takes down again when a member changes.
 - apiGroups: [apps]
-  resources: [deployments, statefulsets, controllerrevisions]
+  resources: [deployments, controllerrevisions]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
-  resources: [services, configmaps, serviceaccounts]
+  resources: [services]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
+# What it makes and only garbage collection deletes: what holds data is not its to destroy.
+- apiGroups: [apps]
+  resources: [statefulsets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [serviceaccounts]
+  verbs: [get, list, create, patch]
 # A gateway reads two ConfigMaps by name, so it gets a Role of its own; Kubernetes lets the operator
 # grant no more than it holds.
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [roles, rolebindings]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, create, patch]
 # What it looks at to say why something is not ready.
 - apiGroups: [""]
   resources: [pods, persistentvolumeclaims]

@@ -302,3 +302,54 @@ def test_members_that_do_not_count_make_no_quorum() -> None:
     result = plan(observe(made), NOW)
     table = next(o for o in result.apply if o["metadata"]["name"] == "narrators-routes")
     assert json.loads(table["data"]["routes.json"])["minimumVotes"] == 1
+
+
+def budget(name: str, **metadata: Any) -> Object:
+    meta = {"name": name, "namespace": "play", "uid": "theirs", **metadata}
+    return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta}
+
+
+@pytest.mark.parametrize("labels", [{}, {"fabula.dev/ensemble": "narrators"}])
+def test_what_others_own_is_never_deleted(labels: Object) -> None:
+    """Not even where it carries our labels or the name of a child."""
+    _, children = settle(ensemble())
+    theirs = [
+        budget("narrators-jester", labels=labels) if labels else budget("narrators-jester"),
+        budget("narrators-other", labels=labels),
+    ]
+    mixed = Children([*(o for o in children if o["kind"] != "PodDisruptionBudget"), *theirs])
+    result = plan(observe(ensemble(), mixed), NOW + timedelta(hours=1))
+    assert result.delete == ()
+    assert condition(result).reason == "ChildConflict"
+
+
+def test_a_revision_that_somebody_else_stored_is_not_believed() -> None:
+    first = plan(observe(ensemble()), NOW)
+    stored = next(o for o in first.apply if o["kind"] == "ControllerRevision")
+    evil = {
+        **stored,
+        "metadata": {"name": stored["metadata"]["name"], "namespace": "play", "uid": "evil"},
+        "data": {"template": {"spec": {"hostPID": True}}},
+    }
+    result = plan(observe(ensemble(), Children([evil])), NOW)
+    assert condition(result).reason == "ChildConflict"
+    assert stored["metadata"]["name"] not in names(result, "Deployment")
+    assert len(names(result, "Deployment")) == 1
+
+
+def test_a_child_that_lost_its_labels_is_restored_and_not_deleted() -> None:
+    _, children = settle(ensemble())
+    bare = [
+        {**o, "metadata": {k: v for k, v in o["metadata"].items() if k != "labels"}}
+        for o in children
+    ]
+    result = plan(observe(ensemble(), Children(bare)), NOW + timedelta(hours=1))
+    assert result.delete == ()
+    assert condition(result).status == "True"
+
+
+def test_stopped_members_make_no_quorum() -> None:
+    none = {"minReplicas": 0}
+    made = ensemble(llamacpp("a"), llamacpp("b", scaling=none), llamacpp("c", scaling=none))
+    table = plan(observe(made), NOW).apply[-1]
+    assert json.loads(table["data"]["routes.json"])["minimumVotes"] == 1
