@@ -3,15 +3,8 @@
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
-from runtime.engines.base import Chunk, EngineError, Prompt
-from runtime.engines.hosted import (
-    CONNECT_SECONDS,
-    READ_SECONDS,
-    Clients,
-    not_our_language,
-    refusal,
-    unreachable,
-)
+from runtime.engines.base import Chunk, Prompt
+from runtime.engines.hosted import CONNECT_SECONDS, READ_SECONDS, Clients
 from runtime.engines.keys import KeyFile
 
 if TYPE_CHECKING:
@@ -41,15 +34,15 @@ class HostedAnthropic:
                     began = True
                     yield _chunk(event)
         except anthropic.APIStatusError as error:
-            raise refusal(error.status_code, error.message) from error
+            raise self._clients.refusal(error.status_code, error.message) from error
         except anthropic.APIConnectionError as error:
-            raise unreachable(error, began=began) from error
+            raise self._clients.unreachable(error, began=began) from error
         except anthropic.APIError as error:
-            raise EngineError("Aborted", error.message[:300]) from error
+            raise self._clients.aborted(error.message) from error
         except httpx2.HTTPError as error:
-            raise unreachable(error, began=began) from error
+            raise self._clients.unreachable(error, began=began) from error
         except ValueError as error:
-            raise not_our_language(error) from error
+            raise self._clients.not_our_language(error) from error
 
     async def check(self) -> None:
         """See Engine."""

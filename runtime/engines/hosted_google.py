@@ -6,13 +6,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from runtime.engines.base import Chunk, Prompt
-from runtime.engines.hosted import (
-    READ_SECONDS,
-    Clients,
-    not_our_language,
-    refusal,
-    unreachable,
-)
+from runtime.engines.hosted import READ_SECONDS, Clients
 from runtime.engines.keys import KeyFile
 
 if TYPE_CHECKING:
@@ -42,11 +36,11 @@ class HostedGoogle:
                 began = True
                 yield _chunk(event)
         except errors.APIError as error:
-            raise refusal(error.code, error.message or "") from error
+            raise self._clients.refusal(error.code, error.message or "") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise unreachable(error, began=began) from error
+            raise self._clients.unreachable(error, began=began) from error
         except ValueError as error:
-            raise not_our_language(error) from error
+            raise self._clients.not_our_language(error) from error
 
     async def check(self) -> None:
         """See Engine."""

@@ -29,6 +29,19 @@ class KeyFile:
             raise EngineError("MissingKey", self._remedy())
         return key
 
+    def refused(self) -> str:
+        """What to do when the provider does not accept the key."""
+        item = self.path.name
+        if self.secret is None:
+            return (
+                f"the provider refuses the API key of member {self.member}: put a valid one into "
+                f"the Secret that its engine's apiKeySecretRef names, under the key {item}"
+            )
+        return (
+            f"the provider refuses the API key in Secret {self.secret}, key {item}: put a valid "
+            f"one there, or allow it the model (kubectl edit secret {self.secret})"
+        )
+
     def _remedy(self) -> str:
         item = self.path.name
         if self.secret is None:

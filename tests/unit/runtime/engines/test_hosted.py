@@ -79,6 +79,8 @@ async def test_a_choice_is_bound_to_the_options(engine: Engine, provider: Provid
 @pytest.mark.parametrize(
     ("trouble", "kind", "blames"),
     [
+        ("bad-key", "Status", True),
+        ("no-access", "Status", True),
         ("rate-limit", "Status", True),
         ("server-error", "Status", True),
         ("bad-request", "Status", False),
@@ -96,6 +98,18 @@ async def test_each_failure_has_its_name_and_is_not_tried_again(
     assert (failed.value.kind, failed.value.blames_member) == (kind, blames)
     assert "first-key" not in str(failed.value)
     assert len(provider.asked) == 1
+
+
+@pytest.mark.parametrize("trouble", ["bad-key", "no-access"])
+async def test_a_refused_key_names_the_secret_and_not_the_providers_words(
+    engine: Engine, provider: Provider, trouble: Trouble
+) -> None:
+    provider.trouble = trouble
+    with pytest.raises(
+        EngineError, match="the API key in Secret the-secret, key api-key"
+    ) as failed:
+        await collect(engine, PROSE)
+    assert "told to fail" not in str(failed.value)
 
 
 async def test_nobody_listening_is_a_failure_to_connect(key: Path) -> None:

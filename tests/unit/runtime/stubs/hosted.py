@@ -8,9 +8,25 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-Trouble = Literal["none", "rate-limit", "bad-request", "server-error", "cut", "garbage", "refusal"]
+Trouble = Literal[
+    "none",
+    "bad-key",
+    "no-access",
+    "rate-limit",
+    "bad-request",
+    "server-error",
+    "cut",
+    "garbage",
+    "refusal",
+]
 
-_STATUS = {"rate-limit": 429, "bad-request": 400, "server-error": 500}
+_STATUS = {
+    "bad-key": 401,
+    "no-access": 403,
+    "rate-limit": 429,
+    "bad-request": 400,
+    "server-error": 500,
+}
 
 
 @dataclass
@@ -39,7 +55,8 @@ async def providing(provider: Provider) -> AsyncIterator[Provider]:
         provider.keys.append(key)
         status = _STATUS.get(provider.trouble)
         if status is not None:
-            error = {"type": "x", "code": status, "message": "told to fail", "status": "X"}
+            message = f"told to fail, with the header Bearer {key}"  # as some proxies do
+            error = {"type": "x", "code": status, "message": message, "status": "X"}
             return web.json_response({"type": "error", "error": error}, status=status)
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
