@@ -6,6 +6,7 @@ import typer
 
 import devcluster
 from cli.install import ROOT, install
+from cli.myself import program
 from cli.run import CommandError, run
 from devcluster.progress import Progress
 
@@ -52,4 +53,6 @@ def demo(
         from cli.play import play_story
 
         play_story(cluster, NAMESPACE, "bard", EXAMPLE / "story.yaml")
-    typer.echo(f'\nNext: eval "$(fabula dev env --name {name})" and kubectl -n {NAMESPACE} get me')
+    typer.echo(
+        f'\nNext: eval "$({program()} dev env --name {name})" and kubectl -n {NAMESPACE} get me'
+    )

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import devcluster
+from cli.myself import program
 from devcluster import Cluster, ClusterError
 
 app = typer.Typer(
@@ -41,8 +42,8 @@ def up(
     """Start the cluster; start again what stopped; do nothing when all is well."""
     with _errors():
         cluster = devcluster.up(name, nodes, install=install, audit=audit, say=typer.echo)
-    typer.echo(f"\nUse it:  eval $(fabula dev env{_option(name)})  &&  kubectl get nodes")
-    typer.echo(f"Leave:   fabula dev down{_option(name)}        ({cluster.kind} cluster)")
+    typer.echo(f"\nUse it:  eval $({program()} dev env{_option(name)})  &&  kubectl get nodes")
+    typer.echo(f"Leave:   {program()} dev down{_option(name)}        ({cluster.kind} cluster)")
 
 
 @app.command()
@@ -57,7 +58,7 @@ def status(name: Name = "fabula") -> None:
     for part in parts:
         typer.echo(f"  {part.name:<26} {part.state:<10} {part.detail}")
     if any(part.state in {"stopped", "not ready"} for part in parts):
-        typer.echo(f"Repair:  fabula dev up{_option(name)}")
+        typer.echo(f"Repair:  {program()} dev up{_option(name)}")
         raise typer.Exit(1)
 
 
