@@ -121,9 +121,14 @@ class SegmentLog:
             self.damage.append(f"{path.name}: entries from {expected} on are missing")
         with path.open("rb") as file:
             try:
-                for start, end in scan(file):
-                    segment.offsets.append(start)
-                    segment.end = end
+                for span in scan(file):
+                    if not span.whole:
+                        number = segment.first + len(segment.offsets)
+                        self.damage.append(
+                            f"{path.name}: entry {number} at byte {span.start} was changed"
+                        )
+                    segment.offsets.append(span.start)
+                    segment.end = span.end
             except TornError as error:
                 if last:
                     self._cut(path, error.offset)

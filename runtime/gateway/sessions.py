@@ -127,10 +127,17 @@ class Sessions:
         noted = await self._read(
             lambda db: int(db.execute("SELECT noted FROM progress").fetchone()[0])
         )
+        if noted > len(log):
+            # The log lost its end, and its numbers will be given again: what was noted of that end
+            # would stand in the way of new turns.
+            noted = 0
+            await self._commit.submit([("DELETE FROM turns WHERE number >= ?", (len(log),))])
         for first in range(noted, len(log), _CATCH_UP_BATCH):
             numbers = range(first, min(first + _CATCH_UP_BATCH, len(log)))
             records = await asyncio.to_thread(log.readable, numbers)
             await asyncio.gather(*(self.note(record) for record in records))
+        # Also past damaged records, which no later start could note either.
+        await self._commit.submit([("UPDATE progress SET noted = ?", (len(log),))])
         return max(0, len(log) - noted)
 
     async def close(self) -> None:

@@ -1,5 +1,6 @@
 """The log survives: what was synced is there whatever happens to the bytes after it."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,14 @@ PAYLOADS = st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=8)
 
 def contents(log: SegmentLog) -> list[bytes]:
     return [log.read(number) for number in range(len(log))]
+
+
+def readable(log: SegmentLog) -> dict[int, bytes]:
+    found = {}
+    for number in range(len(log)):
+        with suppress(LogDamagedError):
+            found[number] = log.read(number)
+    return found
 
 
 def written(folder: Path, payloads: list[bytes], segment_bytes: int = 1 << 20) -> None:
@@ -83,9 +92,33 @@ def test_a_changed_byte_is_never_read_as_an_entry(
     data[at % len(data)] ^= flip
     path.write_bytes(data)
     log = SegmentLog(folder)
-    survived = contents(log)
-    assert survived == payloads[: len(survived)]
-    assert len(survived) < len(payloads)
+    survived = readable(log)
+    assert set(survived.values()) <= set(payloads)
+    # Each under its own number, and what comes after the changed one is there.
+    assert all(payloads[number] == payload for number, payload in survived.items())
+    hit = at % len(data)
+    ends = [len(MAGIC) + sum(len(encode(one)) for one in payloads[: n + 1]) for n in range(3)]
+    assert set(survived) == {
+        number
+        for number, end in enumerate(ends)
+        if not end - len(encode(payloads[number])) <= hit < end
+    }
+    log.close()
+
+
+def test_two_changed_entries_in_the_newest_segment_cost_those_two(tmp_path: Path) -> None:
+    payloads = [b"zero", b"one", b"two", b"three"]
+    written(tmp_path, payloads)
+    path = last_segment(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"one", b"onf").replace(b"two", b"twp"))
+    log = SegmentLog(tmp_path)
+    assert (len(log), log.cut_bytes) == (4, 0)
+    assert readable(log) == {0: b"zero", 3: b"three"}
+    assert ["entry 1" in log.damage[0], "entry 2" in log.damage[1]] == [True, True]
+    with pytest.raises(LogDamagedError, match="entry 1"):
+        log.read(1)
+    log.append([b"four"])
+    assert log.read(4) == b"four"
     log.close()
 
 

@@ -44,6 +44,21 @@ async def test_what_was_logged_and_not_yet_noted_is_caught_up(tmp_path: Path) ->
         assert again == first
 
 
+async def test_a_log_that_lost_its_end_is_noted_anew(tmp_path: Path) -> None:
+    url, headers = "/v1/sessions/{}/decisions", {"idempotency-key": "turn-2"}
+    async with house(tmp_path, Stub(answer="yes")) as home:
+        session = await home.session()
+        kept = await home.decide(session, **ASK)
+        lost = (await home.client.post(url.format(session), json=ASK, headers=headers)).json()
+    segment = next((tmp_path / "data" / "decisions").glob("*.seg"))
+    segment.write_bytes(segment.read_bytes()[:-1])
+    async with house(tmp_path, Stub(answer="yes")) as home:
+        again = (await home.client.post(url.format(session), json=ASK, headers=headers)).json()
+        assert again["id"] != lost["id"]
+        listed = await home.client.get("/v1/decisions", params={"session": session})
+        assert [each["id"] for each in listed.json()["decisions"]] == [again["id"], kept["id"]]
+
+
 async def test_the_last_good_configuration_serves_while_there_is_none(tmp_path: Path) -> None:
     async with house(tmp_path, Stub(answer="yes")) as home:
         session = await home.session()
