@@ -16,6 +16,7 @@ from runtime.gateway.settings import Settings
 from runtime.gateway.sources import ClusterSource, FileSource, Source
 from runtime.gateway.teller import Teller
 from runtime.gateway.voices import Voices, report
+from runtime.gateway.volume import VolumeInUseError, hold
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,12 @@ class Gateway:
     async def open(self) -> None:
         """Open the volume, follow the operator, watch the members."""
         folder = self.settings.data_dir
+        try:
+            lock = await hold(folder, lambda: self.draining)
+        except VolumeInUseError as error:
+            log.error("not_started", reason=str(error))
+            raise
+        self._stack.callback(lock.close)
         self.decisions = DecisionLog(folder / "decisions")
         self._stack.push_async_callback(self.decisions.close)
         if self.decisions.cut_bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -72,7 +73,7 @@ async def test_the_last_good_configuration_serves_while_there_is_none(tmp_path: 
             _,
         ):
             assert (await client.get("/readyz")).status_code == 503
-        os.rename(tmp_path / "data", tmp_path / "copied")
+        await asyncio.to_thread(shutil.copytree, tmp_path / "data", tmp_path / "copied")
         async with serving(tmp_path, data_dir=tmp_path / "copied") as (client, gateway):
             assert (await client.get("/readyz")).status_code == 200
             assert gateway.report().routes_generation == 7
