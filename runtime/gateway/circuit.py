@@ -20,6 +20,11 @@ class Circuit:
     open_until: float | None = None
     trying: bool = False
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether it was put out and nothing has shown since that it answers."""
+        return self.open_until is not None
+
     def is_out(self, now: float) -> bool:
         """Whether the member rests."""
         return self.open_until is not None and now < self.open_until
@@ -56,7 +61,8 @@ class Circuit:
         """The request ended without showing anything about the member."""
         self.trying = False
 
-    def retry_now(self, now: float) -> None:
-        """There is news that the member is back: let one request find out."""
+    def trust_again(self) -> None:
+        """There is news that the member is back. One more failure puts it out again."""
         if self.open_until is not None:
-            self.open_until = min(self.open_until, now)
+            self.open_until = None
+            self.failures = THRESHOLD - 1

@@ -41,6 +41,9 @@ class Member:
         self._idle = asyncio.Event()
         self._idle.set()
         self._last_error: EngineError | None = None
+        #: What put it out. It is reported until a request succeeds: the words of each later failure
+        #: would make the report change all the time.
+        self._put_out_by: EngineError | None = None
         #: Why it cannot answer, by its last checks. None: it can.
         self.trouble: EngineError | None = EngineError("NotReady", "it has not been checked yet")
         self._checked = False
@@ -62,8 +65,8 @@ class Member:
         if self.trouble is not None:
             reason = "MissingKey" if self.trouble.kind == "MissingKey" else "Unreachable"
             message = self.trouble.message[:512]
-        elif self._circuit.is_out(time.monotonic()):
-            reason, message = "Failing", f"it rests after failing: {self._last_error}"[:512]
+        elif self._circuit.is_failing:
+            reason, message = "Failing", f"it keeps failing: {self._put_out_by}"[:512]
         return Voice(name=self.name, answers=reason is None, reason=reason, message=message)
 
     async def ask(self, prompt: Prompt, patience: float) -> tuple[str, Reply]:
@@ -80,7 +83,10 @@ class Member:
         except EngineError as error:
             self._last_error = error
             if error.blames_member:
+                before = self._circuit.is_failing
                 self._circuit.fail(time.monotonic())
+                if not before:
+                    self._put_out_by = error
             else:
                 self._circuit.leave()
             self._metrics.member_failures.labels(self.name, error.kind).inc()
@@ -111,7 +117,7 @@ class Member:
                 reply = await collect(self._engine, prompt)
             return accept(prompt, reply), reply
         except TimeoutError:
-            raise EngineError("Timeout", f"no whole answer within {patience:.1f} s") from None
+            raise EngineError("Timeout", "no whole answer within the time it had") from None
         except asyncio.CancelledError:
             if task in self._felled and task.uncancel() == 0:
                 raise self._fell() from None
@@ -164,7 +170,7 @@ class Member:
             self._fell_all()  # whoever waits for it now would wait for its timeout
         elif fault is None and before is not None:
             log.info("member_answers", member=self.name)
-            self._circuit.retry_now(time.monotonic())
+            self._circuit.trust_again()
 
 
 @dataclass(frozen=True, slots=True)

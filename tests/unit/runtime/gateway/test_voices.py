@@ -70,6 +70,45 @@ async def test_a_member_that_keeps_failing_is_not_asked_for_a_while(home: House)
     assert answers(home) == [False, True, True]
 
 
+async def test_a_member_that_never_answers_is_failing_until_it_does(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.gateway.circuit.COOL_DOWN_SECONDS", 0.0)
+    session = await home.session()
+    home.stubs[0].behaviour = "error"
+    home.stubs[1].answer, home.stubs[2].answer = "yes", "no"
+    told = set()
+    for asked in range(3, 6):
+        while len(home.stubs[0].asked) < asked:
+            await home.decide(session, **ASK)
+        assert answers(home) == [False, True, True], "its rest is over, and it is no better"
+        voice = home.gateway.report().voices[0]
+        assert voice.reason == "Failing"
+        told.add(voice.message)
+        home.stubs[0].behaviour = "cut"  # fails in other words
+    assert len(told) == 1
+    home.stubs[1].behaviour = "error"
+    for _ in range(3):
+        await home.decide(session, **ASK)
+    assert not home.gateway.report().quorum
+    home.stubs[0].behaviour, home.stubs[0].answer = "good", "yes"
+    await home.decide(session, **ASK)
+    assert answers(home)[0]
+
+
+async def test_a_failing_member_that_becomes_ready_again_is_trusted(home: House) -> None:
+    session = await home.session()
+    home.stubs[0].behaviour = "error"
+    home.stubs[1].answer, home.stubs[2].answer = "yes", "no"
+    for _ in range(3):
+        await home.decide(session, **ASK)
+    assert home.gateway.report().voices[0].reason == "Failing"
+    home.stubs[0].ready = False
+    await eventually(lambda: home.gateway.report().voices[0].reason == "Unreachable")
+    home.stubs[0].ready = True
+    await eventually(lambda: all(answers(home)))
+
+
 async def test_a_request_at_fault_puts_nobody_out(home: House) -> None:
     session = await home.session()
     for stub in home.stubs:
@@ -159,7 +198,9 @@ def test_news_that_a_member_is_back_ends_its_rest() -> None:
     circuit = Circuit(random.Random(1))
     for _ in range(3):
         circuit.fail(0.0)
-    circuit.retry_now(1.0)
+    circuit.trust_again()
+    assert not circuit.is_failing
     assert circuit.enter(1.0)
-    circuit.leave()
     assert circuit.enter(1.0)
+    circuit.fail(1.0)
+    assert circuit.is_out(1.0), "one failure is enough after that"
