@@ -11,6 +11,7 @@ from runtime.audit import DecisionLog
 from runtime.gateway.admission import Admission
 from runtime.gateway.following import Following
 from runtime.gateway.metrics import Metrics
+from runtime.gateway.notes import Notes
 from runtime.gateway.sessions import Sessions
 from runtime.gateway.settings import Settings
 from runtime.gateway.sources import ClusterSource, FileSource, Source
@@ -54,6 +55,8 @@ class Gateway:
         caught_up = await self.sessions.catch_up(self.decisions)
         if caught_up:
             log.info("sessions_caught_up", decisions=caught_up)
+        notes = Notes(self.sessions)
+        self._stack.push_async_callback(notes.close)
 
         http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, limit_per_host=_CONNECTIONS_PER_HOST)
@@ -74,6 +77,7 @@ class Gateway:
             self.following,
             self.voices,
             self.sessions,
+            notes,
             self.decisions,
             self.admission,
             self.metrics,

@@ -17,6 +17,7 @@ from runtime.audit.replay import count, rules_of
 from runtime.gateway.admission import Admission
 from runtime.gateway.following import Following
 from runtime.gateway.metrics import Metrics
+from runtime.gateway.notes import Notes
 from runtime.gateway.poll import Ask, poll
 from runtime.gateway.prompt import RECENT_TURNS, Scene, build
 from runtime.gateway.sessions import Session, Sessions, now
@@ -64,6 +65,7 @@ class Teller:
         following: Following,
         voices: Voices,
         sessions: Sessions,
+        notes: Notes,
         decisions: DecisionLog,
         admission: Admission,
         metrics: Metrics,
@@ -71,6 +73,7 @@ class Teller:
         self._following = following
         self._voices = voices
         self._sessions = sessions
+        self._notes = notes
         self._decisions = decisions
         self._admission = admission
         self._metrics = metrics
@@ -85,7 +88,7 @@ class Teller:
         Raises:
             UnknownSessionError, KeyReusedError, NotConfiguredError
             OverloadedError: no place came free in time.
-            OSError, sqlite3.Error: the volume refused; no decision was made.
+            OSError, sqlite3.Error, BacklogFullError: the volume refused; no decision was made.
         """
         if idempotency_key is None:
             return await self._fresh(session, question, trace, None)
@@ -103,6 +106,9 @@ class Teller:
     async def _once(
         self, session: str, question: Question, trace: Trace, idempotency_key: str
     ) -> Record:
+        owed = self._notes.owed(session, idempotency_key)
+        if owed is not None:
+            return owed
         decision = await self._sessions.decided(session, idempotency_key)
         record = None if decision is None else await self._decisions.get(decision)
         return record or await self._fresh(session, question, trace, idempotency_key)
@@ -116,6 +122,7 @@ class Teller:
         config, table = self._following.config, self._following.routes
         if config is None:
             raise NotConfiguredError
+        self._notes.check()
         started = time.monotonic()
         patience = table.timeout_seconds if table else 1
         async with self._admission.place(patience):
@@ -129,7 +136,7 @@ class Teller:
                     }
                 )
             )
-            await self._sessions.note(record)
+            await self._notes.note(record)
         self._told(record, trace, time.monotonic() - started)
         return record
 
