@@ -47,10 +47,13 @@ class Prompt:
 
     @property
     def max_tokens(self) -> int:
-        """Longest answer. A constrained one must never be cut: half an option is no answer."""
+        """Longest answer. A constrained one must never be cut: half an option is no answer. No
+        token is shorter than a byte, while one character of many scripts is several tokens."""
         if self.options is None:
             return self.sampling.max_tokens
-        return max(self.sampling.max_tokens, 32 + max(len(option) for option in self.options))
+        return max(
+            self.sampling.max_tokens, 32 + max(len(option.encode()) for option in self.options)
+        )
 
     @property
     def schema(self) -> dict[str, Any] | None:

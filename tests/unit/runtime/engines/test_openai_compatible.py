@@ -123,3 +123,8 @@ async def test_a_frozen_engine_accepts_connections_and_is_found_out(
     stub.frozen = True
     with pytest.raises(EngineError, match="accepts connections and does nothing"):
         await engine.check()
+
+
+def test_the_token_bound_of_a_choice_counts_bytes() -> None:
+    prompt = Prompt("", "", Sampling(max_tokens=1), options=("火", "门" * 40))
+    assert prompt.max_tokens >= len(("门" * 40).encode())
