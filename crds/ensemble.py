@@ -14,7 +14,6 @@ from crds.base import (
     ObjectName,
     Quantity,
     Rule,
-    Text,
     exactly_one,
 )
 from crds.common import (
@@ -39,6 +38,8 @@ QualifiedName = Annotated[
 LabelValue = Annotated[
     str, StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", max_length=63)
 ]
+#: As much of a role as a member is told.
+Role = Annotated[str, StringConstraints(pattern=r"[^ \t\r\n]", max_length=400)]
 
 
 class Resources(Model):
@@ -147,7 +148,7 @@ class Member(Model):
         ),
     ] = 1
     role: Annotated[
-        Text | None,
+        Role | None,
         Field(
             description="What this member looks after, told to it before every question. Default: "
             "nothing."

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from crds.gateway import CONFIG_KEY, GatewayConfig
 from crds.routes import ROUTES_KEY, RouteTable
+from runtime.gateway.prompt import told_in_part
 from runtime.gateway.sources import Source
 
 log = structlog.get_logger(__name__)
@@ -56,7 +57,7 @@ class Following:
         config = self._restore(CONFIG_KEY, GatewayConfig)
         routes = self._restore(ROUTES_KEY, RouteTable)
         if config is not None:
-            self.config = config
+            self._take_config(config)
         if routes is not None:
             self._take_routes(routes)
         self._config_task = asyncio.create_task(self._follow_config())
@@ -73,7 +74,7 @@ class Following:
             async for text in texts:
                 config = self._parse(CONFIG_KEY, GatewayConfig, text)
                 if config is not None and config != self.config:
-                    self.config = config
+                    self._take_config(config)
                     await asyncio.to_thread(self._keep, CONFIG_KEY, config)
                     log.info("configured", generation=config.generation)
                 if self.config is not None:
@@ -97,6 +98,11 @@ class Following:
                     await asyncio.to_thread(self._keep, ROUTES_KEY, routes)
                     log.info("routed", generation=routes.generation, members=len(routes.routes))
                 self._routes_asked = True
+
+    def _take_config(self, config: GatewayConfig) -> None:
+        self.config = config
+        for name, told in told_in_part(config).items():
+            log.warning("told_in_part", text=name, characters=told, remedy=f"shorten the {name}")
 
     def _take_routes(self, routes: RouteTable) -> None:
         self.routes = routes

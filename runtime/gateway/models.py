@@ -69,7 +69,7 @@ class SessionView(Model):
 class DecisionRequest(Model):
     """Ask for a decision."""
 
-    question: Annotated[Words, Field(max_length=4000, description="What is to be decided.")]
+    question: Annotated[Words, Field(max_length=2000, description="What is to be decided.")]
     options: Annotated[
         list[Option] | None,
         Field(

@@ -17,7 +17,8 @@ from runtime.engines import Prompt
 
 #: Turns of the session that are told again.
 RECENT_TURNS = 6
-#: Bounds in characters, so that a prompt fits a small model's window whatever is sent.
+#: Bounds in characters, so that a prompt fits a small model's window whatever is sent. The API
+#: refuses longer roles and questions.
 LORE, PERSONA, ROLE, CONTEXT, QUESTION, TURN, STORY = 2400, 1200, 400, 1200, 2000, 240, 1600
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
@@ -54,6 +55,12 @@ def build(config: GatewayConfig, route: Route, scene: Scene, traceparent: str | 
         options=scene.options,
         traceparent=traceparent,
     )
+
+
+def told_in_part(config: GatewayConfig) -> dict[str, int]:
+    """Texts of the configuration that are too long, and how many of their characters are told."""
+    bounds = {"lore": (config.lore, LORE), "persona": (config.persona, PERSONA)}
+    return {name: most for name, (text, most) in bounds.items() if len(text.strip()) > most}
 
 
 def harmless(text: str, limit: int) -> str:

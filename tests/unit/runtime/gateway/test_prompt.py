@@ -3,10 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crds.ensemble import Sampling
+from crds.ensemble import Member, Sampling
 from crds.gateway import GatewayConfig
 from crds.routes import Route
 from runtime.gateway import prompt
+from runtime.gateway.models import DecisionRequest
 from runtime.gateway.prompt import Scene, Turn, build, harmless
 
 CONFIG = GatewayConfig(
@@ -103,3 +104,17 @@ def test_a_players_words_reach_the_user_turn_only() -> None:
     )
     assert "BANANA" not in made.system
     assert made.user.count("</story>") == 1
+
+
+def test_a_lore_or_persona_that_is_told_in_part_is_named() -> None:
+    assert prompt.told_in_part(CONFIG) == {}
+    long = CONFIG.model_copy(update={"lore": "l" * 2401, "persona": "p" * 1200})
+    assert prompt.told_in_part(long) == {"lore": 2400}
+
+
+def test_the_api_takes_no_more_of_a_role_or_question_than_is_told() -> None:
+    for model, field, bound in (
+        (Member, "role", prompt.ROLE),
+        (DecisionRequest, "question", prompt.QUESTION),
+    ):
+        assert f"'maxLength': {bound}" in str(model.model_json_schema()["properties"][field])
