@@ -8,6 +8,9 @@ from controllers.plan import Object
 
 PULL_FAILURES = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 
+#: The kubelet's words where it could not read a container's last ones in time.
+UNREAD = "Error on reading termination message"
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -94,5 +97,7 @@ def _short(message: str) -> str:
 
 
 def _last_line(message: str) -> str:
+    if message.startswith(UNREAD):
+        return ""
     lines = [line for line in message.splitlines() if line.strip()]
     return _short(lines[-1]) if lines else ""

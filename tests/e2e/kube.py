@@ -97,16 +97,15 @@ class Kube:
         found = self.get(kind, name).get("status", {}).get("conditions", [])
         return next((c for c in found if c["type"] == which), {})
 
-    def says(self, kind: str, name: str, reason: str, seconds: float = 60) -> str:
-        """The message of the Ready condition once it has this reason."""
-
+    def says(self, kind: str, name: str, reason: str, words: str = "", seconds: float = 60) -> str:
+        """The message of the Ready condition once it has this reason and these words."""
         seen: Object = {}
 
         def look() -> bool:
             seen.update(self.condition(kind, name))
-            return seen.get("reason") == reason
+            return seen.get("reason") == reason and words in seen["message"]
 
-        until(f"{kind}/{name} says {reason}", look, seconds, last=lambda: seen)
+        until(f"{kind}/{name} says {reason}: {words}", look, seconds, last=lambda: seen)
         return str(seen["message"])
 
     def events(self, reason: str) -> list[Object]:

@@ -29,9 +29,8 @@ def test_a_broken_edit_leaves_the_old_revision_serving(kube: Kube, game: Game) -
     kube.ready()
     bad = worlds.engine("three", "--no-such-switch")
     kube.apply(worlds.ensemble(worlds.engine("one", weight=2), worlds.engine("two"), bad))
-    message = kube.says("me", "chorus", "CrashLooping", 90)
+    message = kube.says("me", "chorus", "CrashLooping", "--no-such-switch", 90)
     assert "three" in message
-    assert "--no-such-switch" in message
     assert len(game.ask(game.session())["votes"]) == 3
     kube.apply(worlds.ensemble())
     kube.ready()
@@ -65,7 +64,7 @@ def test_a_frozen_member_is_noticed_and_the_story_goes_on(
     try:
         first = game.ask(session)
         assert first["outcome"] == "Vote"
-        kube.says("st", "shepherd", "QuorumAnswers", 30)
+        kube.says("st", "shepherd", "QuorumAnswers", seconds=30)
         silent = [
             voice
             for voice in kube.get("st", "shepherd")["status"]["voices"]
@@ -76,7 +75,7 @@ def test_a_frozen_member_is_noticed_and_the_story_goes_on(
     finally:
         for pid in frozen:
             os.kill(pid, signal.SIGCONT)
-    kube.says("st", "shepherd", "AllMembersAnswer", 60)
+    kube.says("st", "shepherd", "AllMembersAnswer", seconds=60)
     kube.ready()
 
 
@@ -86,7 +85,7 @@ def test_with_no_member_the_fallback_answers_and_the_status_says_so(kube: Kube, 
     session = game.session()
     none = {"minReplicas": 0}
     kube.apply(worlds.ensemble(*(worlds.engine(n, scaling=none) for n in ("one", "two", "three"))))
-    message = kube.says("st", "shepherd", "NoMemberAnswers", 60)
+    message = kube.says("st", "shepherd", "NoMemberAnswers", seconds=60)
     assert "fallback" in message
     decision = game.ask(session)
     assert decision["outcome"] == "Fallback"

@@ -7,14 +7,14 @@ from tests.e2e.kube import Kube
 def test_a_missing_world(kube: Kube) -> None:
     kube.apply(worlds.ensemble(), worlds.storyteller())
     for kind, name in (("me", "chorus"), ("st", "shepherd")):
-        assert "World meadow" in kube.says(kind, name, "WorldNotFound")
+        kube.says(kind, name, "WorldNotFound", "World meadow")
     kube.apply(worlds.world())
     kube.ready()
 
 
 def test_a_missing_ensemble(kube: Kube) -> None:
     kube.apply(worlds.world(), worlds.storyteller())
-    assert "ModelEnsemble chorus" in kube.says("st", "shepherd", "ModelEnsembleNotFound")
+    kube.says("st", "shepherd", "ModelEnsembleNotFound", "ModelEnsemble chorus")
     kube.apply(worlds.ensemble())
     kube.ready()
 
@@ -23,10 +23,10 @@ def test_missing_texts(kube: Kube) -> None:
     lore = {"configMapRef": {"name": "lore", "key": "text"}}
     persona = {"configMapRef": {"name": "voice"}}
     kube.apply(worlds.world(lore=lore), worlds.ensemble(), worlds.storyteller(persona=persona))
-    assert "ConfigMap voice" in kube.says("st", "shepherd", "ConfigMapNotFound")
-    assert "ConfigMap lore" in kube.says("world", "meadow", "ConfigMapNotFound")
+    kube.says("st", "shepherd", "ConfigMapNotFound", "ConfigMap voice")
+    kube.says("world", "meadow", "ConfigMapNotFound", "ConfigMap lore")
     kube.apply(worlds.config_map("voice", p="Speak low."), worlds.config_map("lore", other="x"))
-    assert "key text" in kube.says("st", "shepherd", "ConfigMapKeyNotFound")
+    kube.says("st", "shepherd", "ConfigMapKeyNotFound", "key text")
     kube.apply(worlds.config_map("lore", text="Grass, to the horizon."))
     kube.ready()
 
@@ -48,7 +48,7 @@ def test_a_missing_secret(kube: Kube) -> None:
 def test_a_missing_image(kube: Kube) -> None:
     bad = worlds.engine("one", image="fabula.dev/engine:never-built")
     kube.apply(worlds.world(), worlds.ensemble(bad, worlds.engine("two")), worlds.storyteller())
-    assert "fabula.dev/engine:never-built" in kube.says("me", "chorus", "ImageUnavailable", 90)
+    kube.says("me", "chorus", "ImageUnavailable", "fabula.dev/engine:never-built", 90)
     assert kube.condition("me", "chorus", "Stalled")["status"] == "True"
     kube.apply(worlds.ensemble(worlds.engine("one"), worlds.engine("two")))
     kube.ready()
