@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from cli.install import NAMESPACE, install
 from cli.run import run
 from devcluster import Cluster, Progress
 from tests.e2e.kube import Game, Kube, api_proxy, namespace
+from tests.e2e.operator_process import installed_operator_stopped, service_account_kubeconfig
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +30,14 @@ def kube(fabula: Cluster, request: pytest.FixtureRequest) -> Iterator[Kube]:
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:50].strip("-")
     with namespace(fabula, name) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def alone(fabula: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A kubeconfig of the operator's own account, with no other operator running."""
+    path = tmp_path_factory.mktemp("alone") / "kubeconfig"
+    with installed_operator_stopped(fabula):
+        yield service_account_kubeconfig(fabula, path)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,7 @@ from tests.e2e import worlds
 from tests.e2e.endstate import differences, end_state
 from tests.e2e.kube import Kube, namespace, until
 from tests.e2e.operator_process import (
-    installed_operator_stopped,
     operator,
-    service_account_kubeconfig,
 )
 
 #: Names of namespaces, because one that goes cannot be used again at once.
@@ -38,14 +36,6 @@ def change_a_member(kube: Kube) -> None:
 
 
 SCENARIOS = {"create": create_a_world, "change": change_a_member}
-
-
-@pytest.fixture(scope="module")
-def alone(fabula: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A kubeconfig of the operator's own account, with no other operator running."""
-    path = tmp_path_factory.mktemp("killed") / "kubeconfig"
-    with installed_operator_stopped(fabula):
-        yield service_account_kubeconfig(fabula, path)
 
 
 def settled(kube: Kube) -> None:

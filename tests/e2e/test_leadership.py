@@ -2,11 +2,9 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
 import yaml
 
 from cli.install import NAMESPACE
@@ -15,21 +13,12 @@ from devcluster import Cluster
 from tests.e2e import worlds
 from tests.e2e.kube import Kube, until
 from tests.e2e.operator_process import (
-    installed_operator_stopped,
     operator,
     service_account_kubeconfig,
 )
 from tests.e2e.proxy import Proxy
 
 LEASE_SECONDS = 15
-
-
-@pytest.fixture(scope="module")
-def alone(fabula: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A kubeconfig of the operator's own account, with no other operator running."""
-    path = tmp_path_factory.mktemp("leadership") / "kubeconfig"
-    with installed_operator_stopped(fabula):
-        yield service_account_kubeconfig(fabula, path)
 
 
 def leader(cluster: Cluster) -> str:
