@@ -11,6 +11,7 @@ from devcluster.progress import Progress
 ROOT = Path(__file__).parent.parent
 CHART = ROOT / "charts" / "fabula"
 NAMESPACE = "fabula-system"
+RELEASE = "fabula"
 HELM_TIMEOUT = 180
 
 
@@ -28,18 +29,28 @@ def install(cluster: Cluster, progress: Progress, values: Mapping[str, str] | No
         for archive in archives.values():
             cluster.load_image(archive)
     settings = {f"images.{name}": reference(name, archive) for name, archive in archives.items()}
-    settings |= values or {}
     with progress.step("chart installed, operator ready"):
-        run(
-            [
-                *("helm", "upgrade", "--install", "fabula", str(CHART)),
-                *("--namespace", NAMESPACE, "--create-namespace"),
-                *("--wait", "--timeout", f"{HELM_TIMEOUT}s"),
-                *(arg for key, value in settings.items() for arg in ("--set", f"{key}={value}")),
-            ],
-            cluster.env,
-            timeout=HELM_TIMEOUT + 30,
-        )
+        upgrade(cluster, {**settings, **(values or {})}, "--wait")
+
+
+def upgrade(cluster: Cluster, values: Mapping[str, str], *options: str) -> None:
+    """Install the chart, or upgrade what is installed.
+
+    Args:
+        cluster: where to.
+        values: as for ``helm --set``.
+        options: more for ``helm upgrade``.
+    """
+    settings = [argument for item in values.items() for argument in ("--set", "=".join(item))]
+    run(
+        [
+            *cluster.argv("helm", "upgrade", "--install", RELEASE, str(CHART)),
+            *("--namespace", NAMESPACE, "--create-namespace"),
+            *("--timeout", f"{HELM_TIMEOUT}s", *settings, *options),
+        ],
+        cluster.env,
+        timeout=HELM_TIMEOUT + 30,
+    )
 
 
 def reference(target: str, archive: Path) -> str:

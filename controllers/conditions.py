@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from controllers.plan import Event
+from controllers.plan import Conflicts, Event
 from crds.common import Condition, LastRequest, Status
 
 
@@ -73,12 +73,33 @@ def change_events(old: Status, new: Status) -> tuple[Event, ...]:
         return ()
     if before and (before.status, before.reason) == (after.status, after.reason):
         return ()
-    calm = after.status == "True" or _under_way(new)
+    calm = after.status == "True" or under_way(new)
     return (Event("Normal" if calm else "Warning", after.reason, after.message),)
 
 
-def _under_way(status: Status) -> bool:
+def under_way(status: Status) -> bool:
+    """Whether work goes on or something is awaited, as the object itself says."""
     return any(c.type == "Reconciling" and c.status == "True" for c in status.conditions)
+
+
+def conflict(kind: str, conflicts: Conflicts) -> Verdict | None:
+    """What to say of children that this object of ``kind`` may not touch, if there are any."""
+    if conflicts.foreign:
+        return Verdict(
+            False,
+            "ChildConflict",
+            f"{', '.join(conflicts.foreign)} exists and is not of this {kind}; delete it, or give "
+            f"the {kind} another name",
+            stalled=True,
+        )
+    if conflicts.leaving:
+        return Verdict(
+            False,
+            "WaitingForDeletion",
+            f"waiting until {', '.join(conflicts.leaving)} of an earlier {kind} is gone",
+            reconciling=True,
+        )
+    return None
 
 
 def answer(old: Status, now: datetime) -> LastRequest | None:

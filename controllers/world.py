@@ -79,7 +79,10 @@ def _verdict(seen: WorldObserved) -> Verdict:
             False,
             "NotAllReady",
             told,
-            reconciling=any(_under_way(obj.status) for obj in waiting),
+            # One that nobody has looked at yet is under way, too.
+            reconciling=any(
+                not obj.status.conditions or say.under_way(obj.status) for obj in waiting
+            ),
         )
     return Verdict(
         True,
@@ -93,12 +96,4 @@ def _why(status: Status) -> str:
     return next(
         (condition.message for condition in status.conditions if condition.type == "Ready"),
         "not looked at yet",
-    )
-
-
-def _under_way(status: Status) -> bool:
-    """Work is going on, or nobody has looked yet."""
-    return not status.conditions or any(
-        condition.type == "Reconciling" and condition.status == "True"
-        for condition in status.conditions
     )

@@ -1,4 +1,4 @@
-"""What tests on a real cluster share: the cluster itself, and Fabula installed in it by Helm."""
+"""What tests on a real cluster share: the cluster itself, and helm for it."""
 
 import os
 import subprocess
@@ -9,11 +9,8 @@ from pathlib import Path
 import pytest
 
 import devcluster
+from cli.run import run
 
-ROOT = Path(__file__).parents[1]
-CHART = ROOT / "charts" / "fabula"
-NAMESPACE = "fabula-system"
-RELEASE = "fabula"
 HELM_SECONDS = 180
 #: The first start on a machine builds Kubernetes.
 START_SECONDS = 1800
@@ -38,33 +35,10 @@ def cluster() -> devcluster.Cluster:
 
 @pytest.fixture(scope="session")
 def helm(cluster: devcluster.Cluster) -> Helm:
-    """Run helm against the cluster: its output, or an AssertionError with its words."""
+    """Run helm against the cluster: its output, or a CommandError with its words."""
 
-    def run(*arguments: str | Path) -> str:
-        command = [str(argument) for argument in ("helm", *arguments)]
-        done = subprocess.run(
-            cluster.argv(*command),
-            env=cluster.env,
-            capture_output=True,
-            text=True,
-            timeout=HELM_SECONDS,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def call(*arguments: str | Path) -> str:
+        command = cluster.argv("helm", *map(str, arguments))
+        return run(command, cluster.env, timeout=HELM_SECONDS)
 
-    return run
-
-
-@pytest.fixture(scope="session")
-def install(helm: Helm) -> Callable[..., None]:
-    """Install or upgrade Fabula with `key=value` settings."""
-
-    def run(*settings: str) -> None:
-        arguments = [argument for setting in settings for argument in ("--set", setting)]
-        helm(
-            "upgrade", "--install", RELEASE, CHART, "--namespace", NAMESPACE, "--create-namespace",
-            *arguments,
-        )  # fmt: skip
-
-    return run
+    return call

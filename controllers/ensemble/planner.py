@@ -81,22 +81,8 @@ def _verdict(
     seen: EnsembleObserved, members: Sequence[MemberPlan], conflicts: Conflicts
 ) -> Verdict:
     """The first thing that a person should know."""
-    name = seen.ensemble.metadata.name
-    if conflicts.foreign:
-        return Verdict(
-            False,
-            "ChildConflict",
-            f"{', '.join(conflicts.foreign)} exists and is not of ModelEnsemble {name}; delete it "
-            "or rename the ensemble or member",
-            stalled=True,
-        )
-    if conflicts.leaving:
-        return Verdict(
-            False,
-            "WaitingForDeletion",
-            f"waiting until {', '.join(conflicts.leaving)} of an earlier object is gone",
-            reconciling=True,
-        )
+    if blocked := say.conflict("ModelEnsemble", conflicts):
+        return blocked
     if seen.ensemble.spec.world_ref and seen.world is None:
         return Verdict(
             False,

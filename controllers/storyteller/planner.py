@@ -7,7 +7,7 @@ from controllers import conditions as say
 from controllers.conditions import Verdict
 from controllers.diagnosis import diagnose
 from controllers.observed import StorytellerGone, StorytellerObserved
-from controllers.plan import Conflicts, Event, Object, Plan, owner, split_conflicts
+from controllers.plan import Event, Object, Plan, owner, split_conflicts
 from controllers.pods import service, url
 from controllers.storyteller import workload
 from controllers.storyteller.config import config_map, gateway_config
@@ -35,7 +35,7 @@ def plan(seen: StorytellerObserved, now: datetime) -> Plan:
             blocked = missing.verdict()
     ours, conflicts = split_conflicts(desired, seen.children, meta.uid)
     voices = _voices(seen)
-    verdict = _conflict(conflicts) or blocked or _judge(seen, voices)
+    verdict = say.conflict("Storyteller", conflicts) or blocked or _judge(seen, voices)
     status = StorytellerStatus(
         observed_generation=meta.generation,
         conditions=say.conditions(verdict, storyteller.status.conditions, meta.generation, now),
@@ -104,25 +104,6 @@ def _missing(seen: StorytellerObserved) -> Verdict | None:
                 "on by itself",
                 reconciling=True,
             )
-    return None
-
-
-def _conflict(conflicts: Conflicts) -> Verdict | None:
-    if conflicts.foreign:
-        return Verdict(
-            False,
-            "ChildConflict",
-            f"{', '.join(conflicts.foreign)} exists and is not of this Storyteller; delete it or "
-            "rename the Storyteller",
-            stalled=True,
-        )
-    if conflicts.leaving:
-        return Verdict(
-            False,
-            "WaitingForDeletion",
-            f"waiting until {', '.join(conflicts.leaving)} of an earlier Storyteller is gone",
-            reconciling=True,
-        )
     return None
 
 

@@ -1,11 +1,12 @@
 """A namespace on an API server where the CRDs and the status policy are installed."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 import devcluster
+from cli.install import upgrade
 from tests.api.examples import WORLD
 from tests.api.server import Server, connect
 
@@ -13,10 +14,10 @@ POLICY_SECONDS = 60
 
 
 @pytest.fixture(scope="package")
-def server(cluster: devcluster.Cluster, install: Callable[..., None]) -> Iterator[Server]:
+def server(cluster: devcluster.Cluster) -> Iterator[Server]:
     """The API server with Fabula's API and no operator, and a namespace that goes away before
     other tests install one."""
-    install("operator.replicas=0")
+    upgrade(cluster, {"operator.replicas": "0"})
     with connect(cluster, f"api-tests-{time.time_ns()}") as server:
         made = server.call("POST", "/api/v1/namespaces", {"metadata": {"name": server.namespace}})
         assert made.accepted, made.message

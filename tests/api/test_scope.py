@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 import devcluster
+from cli.install import CHART, ROOT, upgrade
 from tests.api.examples import ENSEMBLE, Object, changed
 from tests.api.server import Server
-from tests.conftest import CHART, ROOT, Helm
+from tests.conftest import Helm
 
 RELEASE = "scoped"
 HOME = "scoped-system"
@@ -40,11 +41,11 @@ def namespaces(server: Server) -> Iterator[tuple[Server, Server]]:
 
 @pytest.fixture(scope="module")
 def release(
-    helm: Helm, install: Callable[..., None], namespaces: tuple[Server, Server]
+    cluster: devcluster.Cluster, helm: Helm, namespaces: tuple[Server, Server]
 ) -> Iterator[None]:
     """A second release, for one namespace; the first one's policy lets its operator be."""
     inside, _ = namespaces
-    install("operator.replicas=0", f"admission.operatorUsers={{{USER}}}")
+    upgrade(cluster, {"operator.replicas": "0", "admission.operatorUsers": f"{{{USER}}}"})
     helm(
         "upgrade", "--install", RELEASE, CHART, "-n", HOME, "--create-namespace",
         "--set", f"watch.namespaces={{{inside.namespace}}}",
