@@ -39,8 +39,9 @@ SCENARIOS = {"create": create_a_world, "change": change_a_member}
 
 
 def settled(kube: Kube) -> None:
-    """Ready, of the newest spec, and what was replaced is gone."""
+    """Ready, of the newest spec, every member heard, and what was replaced is gone."""
     kube.ready()
+    kube.says("st", "shepherd", "AllMembersAnswer", seconds=60)
     until("three engines", lambda: len(kube.pods("app.kubernetes.io/name=engine")) == 3)
     until("three deployments", lambda: len(kube.find("deployments")) == 3)
 
