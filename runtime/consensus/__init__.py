@@ -2,6 +2,16 @@
 again. Who is asked, and when to stop waiting for an answer, is the gateway's."""
 
 from runtime.consensus.canonical import canonical, choose
-from runtime.consensus.vote import Ballot, Outcome, Rules, Verdict, is_settled, settle
+from runtime.consensus.vote import Ballot, Method, Outcome, Rules, Verdict, is_settled, settle
 
-__all__ = ["Ballot", "Outcome", "Rules", "Verdict", "canonical", "choose", "is_settled", "settle"]
+__all__ = [
+    "Ballot",
+    "Method",
+    "Outcome",
+    "Rules",
+    "Verdict",
+    "canonical",
+    "choose",
+    "is_settled",
+    "settle",
+]

@@ -1,11 +1,14 @@
-"""The weighted vote, and when it can be called before everyone has answered."""
+"""The vote, and when it can be called before everyone has answered."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-Outcome = Literal["Vote", "BestMember", "Fallback"]
+Outcome = Literal["Vote", "BestMember", "Fallback", "Abstained"]
+#: How one answer comes of several. `LogOdds` counts as `WeightedVote` does, with other weights;
+#: `Judge` and `Fuse` vote on options, and on prose only when no ruling was made.
+Method = Literal["WeightedVote", "LogOdds", "Judge", "Fuse", "First"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,8 @@ class Ballot:
     weight: int
     #: The canonical answer; None: it gave none (failed, cut short, or still thinking).
     answer: str | None
+    #: Whose answer was whole first: 1, 2, ... None where there is no answer, or nobody noted it.
+    arrived: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,10 @@ class Rules:
     #: Distinct answers that a question with options allows; None: free text, where the words of
     #: the heaviest member are taken because no two texts are alike enough to add up.
     choices: int | None
+    method: Method = "WeightedVote"
+    #: An option that less of the ensemble's whole weight backs, in percent, is not decided. Free
+    #: text has no agreement that could be too little.
+    minimum_confidence_percent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +43,7 @@ class Verdict:
     """What the ballots come to. The weights are sums over members."""
 
     outcome: Outcome
-    #: The canonical answer and the heaviest member who gave it; None with Fallback.
+    #: The canonical answer and the heaviest member who gave it; None with Fallback and Abstained.
     answer: str | None
     member: str | None
     weight_for: int
@@ -57,18 +66,23 @@ def settle(ballots: Sequence[Ballot], rules: Rules) -> Verdict:
     """Count the ballots.
 
     The answer with the largest sum of weights wins; among equals, the one whose first supporter
-    stands first in the route table. A member of weight 0 decides nothing and makes no quorum.
+    stands first in the route table. With ``First`` it is the answer that was whole first, which
+    nobody else is asked to back. A member of weight 0 decides nothing and makes no quorum.
     """
     total = sum(ballot.weight for ballot in ballots)
     votes = _votes(ballots)
     cast = sum(ballot.weight for _, ballot in votes)
+    if rules.method == "First" and votes:
+        _, first = min(votes, key=_arrival)
+        verdict = Verdict("Vote", first.answer, first.member, first.weight, first.weight, total)
+        return _unless_unsure(verdict, rules)
     quorum = len(votes) >= rules.minimum_votes
     if not votes or (not quorum and rules.when_no_quorum == "Fallback"):
         return Verdict("Fallback", None, None, 0, cast, total)
     by_sum = quorum and rules.choices is not None
     answer = _leader(votes) if by_sum else _heaviest(votes)[1].answer
     backers = [vote for vote in votes if vote[1].answer == answer]
-    return Verdict(
+    verdict = Verdict(
         outcome="Vote" if quorum else "BestMember",
         answer=answer,
         member=_heaviest(backers)[1].member,
@@ -76,13 +90,14 @@ def settle(ballots: Sequence[Ballot], rules: Rules) -> Verdict:
         weight_cast=cast,
         weight_total=total,
     )
+    return _unless_unsure(verdict, rules)
 
 
 def is_settled(ballots: Sequence[Ballot], waiting: AbstractSet[str], rules: Rules) -> bool:
     """Whether nothing that the members in ``waiting`` may still do changes outcome or answer.
 
-    Each of them may give any answer or none. Exact in both directions: True means that every
-    completion agrees, False that two of them differ.
+    Each of them may give any answer or none, after those that are in. Exact in both directions:
+    True means that every completion agrees, False that two of them differ.
     """
     votes = _votes(ballots)
     open_ = [
@@ -92,15 +107,35 @@ def is_settled(ballots: Sequence[Ballot], waiting: AbstractSet[str], rules: Rule
     ]
     if not open_:
         return True
-    if len(votes) >= rules.minimum_votes:
-        if rules.choices is None:
-            return _no_better(votes, open_)
-        return _no_upset(votes, open_, rules.choices)
-    if len(votes) + len(open_) >= rules.minimum_votes:
-        return False  # the quorum itself is open
-    if rules.when_no_quorum == "Fallback":
+    if rules.method == "First":
+        return bool(votes)
+    quorum = len(votes) >= rules.minimum_votes
+    within_reach = len(votes) + len(open_) >= rules.minimum_votes
+    if not within_reach and rules.when_no_quorum == "Fallback":
         return True
-    return bool(votes) and _no_better(votes, open_)
+    if rules.choices is None and rules.method in ("Judge", "Fuse"):
+        return False  # every text is one more to judge
+    if not votes or (not quorum and rules.when_no_quorum == "Fallback"):
+        return False  # whether anything is decided is open itself
+    tally = _tally(votes)
+    leading = -min(weight for weight, _ in tally.values())
+    swing = sum(ballot.weight for _, ballot in open_)
+    total = sum(ballot.weight for ballot in ballots)
+
+    def suffices(weight: int) -> bool:
+        return _suffices(weight, total, rules)
+
+    if quorum:
+        ahead = (
+            _no_better(votes, open_)
+            if rules.choices is None
+            else _no_upset(tally, swing, open_[0][0], rules.choices)
+        )
+        return (ahead and suffices(leading)) or not suffices(leading + swing)
+    if within_reach or not _no_better(votes, open_):
+        return not suffices(leading + swing)  # it abstains, whoever comes to lead
+    heaviest = -tally[_answer(_heaviest(votes))][0]
+    return suffices(heaviest) or not suffices(heaviest + swing)
 
 
 _Ranked = tuple[int, Ballot]
@@ -112,6 +147,17 @@ def _votes(ballots: Sequence[Ballot]) -> list[_Ranked]:
         for rank, ballot in enumerate(ballots)
         if ballot.weight > 0 and ballot.answer is not None
     ]
+
+
+def _answer(vote: _Ranked) -> str:
+    answer = vote[1].answer
+    assert answer is not None  # noqa: S101  (votes have answers)
+    return answer
+
+
+def _arrival(vote: _Ranked) -> tuple[bool, int, int]:
+    rank, ballot = vote
+    return ballot.arrived is None, ballot.arrived or 0, rank
 
 
 def _precedence(vote: _Ranked) -> tuple[int, int]:
@@ -131,9 +177,9 @@ def _tally(votes: Sequence[_Ranked]) -> dict[str, tuple[int, int]]:
     """Each answer with its order of preference: minus its weight, then its first supporter."""
     tally: dict[str, tuple[int, int]] = {}
     for rank, ballot in votes:
-        assert ballot.answer is not None  # noqa: S101  (votes have answers)
-        weight, first = tally.get(ballot.answer, (0, rank))
-        tally[ballot.answer] = (weight - ballot.weight, min(first, rank))
+        answer = _answer((rank, ballot))
+        weight, first = tally.get(answer, (0, rank))
+        tally[answer] = (weight - ballot.weight, min(first, rank))
     return tally
 
 
@@ -142,16 +188,25 @@ def _leader(votes: Sequence[_Ranked]) -> str:
     return min(tally, key=tally.__getitem__)
 
 
-def _no_upset(votes: Sequence[_Ranked], waiting: Sequence[_Ranked], choices: int) -> bool:
-    """Not even if all who are waited for agreed on the same rival."""
-    tally = _tally(votes)
+def _no_upset(tally: Mapping[str, tuple[int, int]], swing: int, first: int, choices: int) -> bool:
+    """Not even if all who are waited for, the first of them at rank ``first``, agreed on the same
+    rival."""
     leader = min(tally, key=tally.__getitem__)
-    swing = sum(ballot.weight for _, ballot in waiting)
-    first = min(rank for rank, _ in waiting)
     rivals = [order for answer, order in tally.items() if answer != leader]
     if len(tally) < choices:
         rivals.append((0, first))  # an answer that nobody has given yet
     return all(tally[leader] < (weight - swing, min(rank, first)) for weight, rank in rivals)
+
+
+def _suffices(weight: int, total: int, rules: Rules) -> bool:
+    """Whether so much backing is enough to decide."""
+    return rules.choices is None or 100 * weight >= rules.minimum_confidence_percent * total
+
+
+def _unless_unsure(verdict: Verdict, rules: Rules) -> Verdict:
+    if _suffices(verdict.weight_for, verdict.weight_total, rules):
+        return verdict
+    return replace(verdict, outcome="Abstained", answer=None, member=None)
 
 
 def _share(part: int, whole: int) -> float:
