@@ -13,8 +13,14 @@ from runtime.consensus.evidence import Counts, pairs
 
 #: Decisions with an outcome that the prior, no correlation, counts as.
 INDEPENDENCE_STRENGTH = 50.0
-#: What all pairs say counts so much beside what one pair says, and other tasks beside this one.
-COMMON_STRENGTH = 100.0
+#: Other tasks count at most so much beside this one.
+CARRIED_STRENGTH = 100.0
+#: How far pairs are taken to differ, as a variance, before anything is known: by 0.1. That counts
+#: as much as so many pairs, and of a pair half is believed after so many decisions.
+PAIR_VARIANCE = 0.01
+PAIR_VARIANCE_STRENGTH = 3.0
+_HALF_BELIEVED = 200.0
+_MIN_PAIR_VARIANCE = 1e-4
 #: Two members are never taken for one.
 _MAX_CORRELATION = 0.99
 
@@ -41,17 +47,29 @@ def error_correlations(
             continue
         # Pairs of one decision are no decisions of their own: the mean number counts once.
         number = weight / len(known)
-        strength = min(strength, COMMON_STRENGTH)
+        strength = min(strength, CARRIED_STRENGTH)
         mean = sum(number * value for value, number in seen) / weight
         common = (strength * common + number * mean) / (strength + number)
         strength += number
+    own = _strength_of_common(common, list(here.values()))
     return {
-        pair: min(
-            max((COMMON_STRENGTH * common + number * value) / (COMMON_STRENGTH + number), 0.0),
-            _MAX_CORRELATION,
-        )
+        pair: min(max((own * common + number * value) / (own + number), 0.0), _MAX_CORRELATION)
         for pair, (value, number) in here.items()
     }
+
+
+def _strength_of_common(common: float, seen: Sequence[tuple[float, float]]) -> float:
+    """How many decisions of a pair what all pairs say counts for: the variance of one decision
+    over the variance between pairs, which is what pairs differ by beyond chance."""
+    noise = (1 - common**2) ** 2
+    excess, strength = PAIR_VARIANCE_STRENGTH * PAIR_VARIANCE, PAIR_VARIANCE_STRENGTH
+    for value, number in seen:
+        if number:
+            belief = number / (number + _HALF_BELIEVED)
+            excess += belief * ((value - common) ** 2 - noise / number)
+            strength += belief
+    between = excess / strength
+    return noise / max(between, _MIN_PAIR_VARIANCE)
 
 
 def phi(pair: tuple[str, str], counts: Counts) -> tuple[float, float]:

@@ -128,7 +128,9 @@ def wilson(hits: float, misses: float) -> Share:
         / (1 + _Z**2 / number)
         * math.sqrt(share * (1 - share) / number + _Z**2 / (4 * number**2))
     )
-    return Share(share, max(0.0, middle - half), min(1.0, middle + half), number)
+    return Share(
+        share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)), number
+    )
 
 
 def difference(ahead: float, behind: float, number: float) -> Share:

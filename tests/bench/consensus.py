@@ -8,15 +8,14 @@ voter i errs when sqrt(rho) F + sqrt(1 - rho) E_i falls below its threshold, wit
 import math
 import random
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
-from runtime.consensus import Ballot, Rules, is_settled, settle
+from runtime.consensus import Ballot, Method, Rules, is_settled, settle
 from runtime.consensus.completion import runs_to_completion
 from runtime.consensus.correlation import effective_voters, error_correlations
 from runtime.consensus.evidence import Evidence, Heard
@@ -30,6 +29,7 @@ TASK, TODAY = "gate", 20_000
 TRUTH = "open"
 #: Complete decisions with an outcome that weights are learned from, and fresh questions after.
 LEARNED, ASKED, STREAMS = 2000, 50_000, 20
+_T95 = 2.093  # of 20 streams
 EARLY_EXITS = 100_000
 #: Median and spread (sigma of the logarithm) of the time to an answer, in seconds: members on
 #: different providers and model sizes.
@@ -122,25 +122,183 @@ def less(one: Sequence[float], other: Sequence[float]) -> list[float]:
     return [a - b for a, b in zip(one, other, strict=True)]
 
 
+def ceiling(rho: float) -> float:
+    """What no rule can beat that sees the answers only: of each pattern of answers and its mirror
+    the likelier one is taken. Integrated over the common factor by Gauss and Hermite."""
+    points, masses = np.polynomial.hermite_e.hermegauss(80)
+    masses = masses / masses.sum()
+    normal = NormalDist()
+    wrong = np.array(
+        [
+            [
+                normal.cdf(
+                    (normal.inv_cdf(1 - right) - math.sqrt(rho) * point) / math.sqrt(1 - rho)
+                )
+                for right in ACCURACIES.values()
+            ]
+            for point in points
+        ]
+    )
+    patterns = np.array(np.meshgrid(*[[0, 1]] * len(ACCURACIES), indexing="ij")).reshape(5, -1).T
+    likely = np.array(
+        [float(masses @ np.prod(np.where(row, wrong, 1 - wrong), axis=1)) for row in patterns]
+    )
+    return float(np.maximum(likely, likely[::-1]).sum() / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Answers in the order in which they come."""
+
+    rules: Rules
+    weights: list[int]
+    answers: list[str | None]
+    order: list[int]
+
+    def after(self, arrivals: int) -> tuple[list[Ballot], set[str]]:
+        """The ballots when so many have come, and who is waited for."""
+        place = {member: at for at, member in enumerate(self.order, start=1)}
+        ballots = [
+            Ballot(f"m{member}", weight, answer, place[member])
+            if place[member] <= arrivals
+            else Ballot(f"m{member}", weight, None)
+            for member, (weight, answer) in enumerate(zip(self.weights, self.answers, strict=True))
+        ]
+        return ballots, {f"m{member}" for member in self.order[arrivals:]}
+
+    def stops_after(self) -> int:
+        """How many answers an early exit waits for."""
+        came = 0
+        while not is_settled(*self.after(came), self.rules):
+            came += 1
+        return came
+
+    def result(self, arrivals: int) -> tuple[str, str | None]:
+        """Outcome and answer of those who have come."""
+        verdict = settle(self.after(arrivals)[0], self.rules)
+        return verdict.outcome, verdict.answer
+
+
+def cases(number: int, seed: int) -> Iterator[Case]:
+    """Random polls: any number of members, weights declared or learned, options or prose, silent
+    members, every method, every order."""
+    rng = random.Random(seed)
+    methods: tuple[Method, ...] = ("WeightedVote", "LogOdds", "First", "Judge", "Fuse")
+    for _ in range(number):
+        members = rng.randint(1, 16)
+        method = rng.choice(methods)
+        choices = rng.choice([None, 2, 2, 3, 5, 20])
+        most = 4000 if method == "LogOdds" else rng.choice([1, 4, 1000])
+        silent = rng.choice([0.0, 0.1, 0.5])
+        favour = rng.random()
+        yield Case(
+            Rules(
+                minimum_votes=rng.randint(1, members),
+                when_no_quorum=rng.choice(["BestMember", "Fallback"]),
+                choices=choices,
+                method=method,
+                minimum_confidence_percent=rng.choice([0, 0, 0, 30, 50, 80]),
+            ),
+            [rng.randint(0, most) for _ in range(members)],
+            [
+                None
+                if rng.random() < silent
+                else "0"
+                if rng.random() < favour
+                else str(rng.randrange(choices or 20))
+                for _ in range(members)
+            ],
+            rng.sample(range(members), members),
+        )
+
+
+def early_exits(number: int, seed: int = 4) -> tuple[int, float]:
+    """In how many random polls early exit equals the full vote, and what share of the answers was
+    not waited for."""
+    equal = saved = asked = 0
+    for case in cases(number, seed):
+        came, everyone = case.stops_after(), len(case.order)
+        equal += case.result(came) == case.result(everyone)
+        saved += everyone - came
+        asked += everyone
+    return equal, saved / asked
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Times to a decision, in seconds."""
+
+    settled: list[float]
+    #: With the decisions that are drawn to run to completion.
+    drawn: list[float]
+    slowest: list[float]
+
+
+def waits(rho: float, number: int, seed: int = 4) -> Waits:
+    """How long decisions take when they stop as soon as they are settled."""
+    rng = np.random.default_rng([seed, round(100 * rho)])
+    evidence = learn(errors(rho, LEARNED, rng))
+    weights = list(learned_weights(evidence, TASK, 2, DECLARED, TODAY).values())
+    medians = np.log([median for median, _ in LATENCIES])
+    spreads = np.array([sigma for _, sigma in LATENCIES])
+    times = np.exp(medians + spreads * rng.standard_normal((number, len(LATENCIES))))
+    rules = Rules(minimum_votes=3, when_no_quorum="BestMember", choices=2, method="LogOdds")
+    found = Waits([], [], [])
+    for at, (wrong, took) in enumerate(
+        zip(errors(rho, number, rng).tolist(), times.tolist(), strict=True)
+    ):
+        order = sorted(range(len(took)), key=took.__getitem__)
+        case = Case(rules, weights, ["shut" if err else TRUTH for err in wrong], order)
+        settled, everyone = took[order[case.stops_after() - 1]], max(took)
+        found.settled.append(settled)
+        found.drawn.append(everyone if runs_to_completion(f"decision {at}") else settled)
+        found.slowest.append(took[-1])
+    return found
+
+
+def p95(values: Sequence[float]) -> float:
+    """The 95th percentile."""
+    return statistics.quantiles(values, n=20)[-1]
+
+
 def main() -> None:
     """Print the tables."""
-    for rho in CORRELATIONS:
-        c = compare(rho)
+    print(f"Five voters, accuracies {', '.join(f'{p:.2f}' for p in ACCURACIES.values())}; declared")
+    print(f"weights {', '.join(map(str, DECLARED.values()))}. {STREAMS} streams, in each {LEARNED}")
+    print(f"outcomes to learn from and {ASKED} fresh questions. Percent right, 95 % interval.\n")
+    print("| correlation | log-odds | declared | majority | best member | no rule can beat |")
+    print("|---|---|---|---|---|---|")
+    found = [compare(rho) for rho in CORRELATIONS]
+    for each in found:
         print(
-            rho,
-            spread(c.log_odds),
-            spread(c.declared),
-            spread(c.majority),
-            spread(c.best),
-            f"{c.voters:.2f}",
-            "gain",
-            spread(less(c.log_odds, c.best)),
-            "vs decl",
-            spread(less(c.log_odds, c.declared)),
-            "vs maj",
-            spread(less(c.log_odds, c.majority)),
-            "worst",
-            min(less(c.log_odds, c.best)),
+            f"| {each.rho} | {spread(each.log_odds)} | {spread(each.declared)} | "
+            f"{spread(each.majority)} | {spread(each.best)} | {100 * ceiling(each.rho):.2f} |"
+        )
+    print("\nLog-odds less the other, in points, on the same questions.\n")
+    print(
+        "| correlation | effective voters | declared | majority | best member | worst stream "
+        "against the best member |"
+    )
+    print("|---|---|---|---|---|---|")
+    for each in found:
+        declared, majority, best = (
+            less(each.log_odds, other) for other in (each.declared, each.majority, each.best)
+        )
+        print(
+            f"| {each.rho} | {each.voters:.2f} | {spread(declared)} | {spread(majority)} | "
+            f"{spread(best)} | {100 * min(best):+.2f} |"
+        )
+    equal, saved = early_exits(EARLY_EXITS)
+    print(f"\nEarly exit equals the full vote: {equal} of {EARLY_EXITS} random polls;", end=" ")
+    print(f"{100 * saved:.0f} % of the answers were not waited for.\n")
+    print("| correlation | p95 settled | with 1 in 20 complete | slowest member | share |")
+    print("|---|---|---|---|---|")
+    for rho in CORRELATIONS:
+        took = waits(rho, TIMED)
+        settled, drawn, slowest = p95(took.settled), p95(took.drawn), p95(took.slowest)
+        print(
+            f"| {rho} | {settled:.2f} s | {drawn:.2f} s | {slowest:.2f} s | "
+            f"{100 * settled / slowest:.0f} %, {100 * drawn / slowest:.0f} % |"
         )
 
 
