@@ -12,8 +12,11 @@ from rich.text import Text
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
 _OUTCOMES = {
     "Vote": "by vote",
+    "Judged": "picked by its judge",
+    "Fused": "written from what all of them said",
     "BestMember": "by its best member: too few answered for a vote",
     "Fallback": "by the declared fallback: nobody answered",
+    "Abstained": "so it abstains, and the fallback is told: too little weight agreed",
 }
 _BAR = 20
 

@@ -217,12 +217,22 @@ class Consensus(Model):
     """How the members agree."""
 
     method: Annotated[
-        Literal["WeightedVote"],
+        Literal["WeightedVote", "Judge", "Fuse", "First"],
         Field(
             description="`WeightedVote` (default): each member's answer counts with its weight; "
-            "the largest sum wins."
+            "the largest sum wins, and of free texts that of the heaviest member. `Judge`: of free "
+            "texts the member `judge` picks one. `Fuse`: it writes one text from all of them. Both "
+            "vote where a question has options. `First`: the answer that is whole first is taken."
         ),
     ] = "WeightedVote"
+    judge: Annotated[
+        MemberName | None,
+        Field(
+            description="The member that picks (`Judge`) or writes (`Fuse`). It is asked a second "
+            "time, within the same timeout: others have 60 % of it for their texts. With a weight "
+            "of 0 it only judges. When it fails, the heaviest member's text is taken."
+        ),
+    ] = None
     timeout_seconds: Annotated[
         int,
         Field(
@@ -238,9 +248,19 @@ class Consensus(Model):
             ge=1,
             le=16,
             description="Answers that a decision needs, of members with a weight above 0. Default: "
-            "half of those that run, rounded up.",
+            "half of those that run, rounded up; 1 with the method `First`.",
         ),
     ] = None
+    minimum_confidence_percent: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=100,
+            description="Share of the ensemble's whole weight that has to back an option. Less is "
+            "no decision: the outcome is `Abstained`, and the Storyteller's fallback is told. "
+            "Default 0. Free text is not subject to it.",
+        ),
+    ] = 0
     when_no_quorum: Annotated[
         Literal["BestMember", "Fallback"],
         Field(
@@ -248,6 +268,20 @@ class Consensus(Model):
             "with the largest weight and says so; `Fallback` takes the Storyteller's fallback."
         ),
     ] = "BestMember"
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.judge) == (has(self.method) && self.method in ['Judge', 'Fuse'])",
+            "consensus.judge names who picks or writes: set it with method Judge or Fuse, and only "
+            "with them",
+        ),
+        Rule(
+            "!has(self.method) || self.method != 'First' || !has(self.minimumVotes) || "
+            "self.minimumVotes == 1",
+            "method First takes one answer; remove consensus.minimumVotes or set it to 1",
+            ".minimumVotes",
+        ),
+    )
 
 
 class ModelEnsembleSpec(Model):
@@ -277,6 +311,12 @@ class ModelEnsembleSpec(Model):
             "consensus.minimumVotes must not exceed the number of members with a weight above 0; "
             "lower it or add members",
             ".consensus.minimumVotes",
+        ),
+        Rule(
+            "!has(self.consensus) || !has(self.consensus.judge) || "
+            "self.members.exists(m, m.name == self.consensus.judge)",
+            "consensus.judge must be the name of a member; correct it or add the member",
+            ".consensus.judge",
         ),
     )
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from crds.base import Model
+from crds.base import MemberName, Model
 from crds.engines import EngineKind
 from crds.ensemble import Sampling
 
@@ -36,9 +36,12 @@ class RouteTable(Model):
     schema_version: Literal[1] = 1
     ensemble: str
     generation: int
-    method: Literal["WeightedVote"] = "WeightedVote"
+    method: Literal["WeightedVote", "Judge", "Fuse", "First"] = "WeightedVote"
+    #: Who picks or writes, with Judge and Fuse.
+    judge: MemberName | None = None
     #: A decision as a whole waits no longer than this.
     timeout_seconds: Annotated[int, Field(ge=1)]
     minimum_votes: Annotated[int, Field(ge=1)]
     when_no_quorum: Literal["BestMember", "Fallback"]
+    minimum_confidence_percent: Annotated[int, Field(ge=0, le=100)] = 0
     routes: list[Route]

@@ -51,7 +51,9 @@ def route(versioned: Member, member: Member, rev: str, url: str | None, patience
 
 def minimum_votes(consensus: Consensus, members: Sequence[Member]) -> int:
     """Answers that a decision needs: declared, or half of the members that run and count, rounded
-    up."""
+    up. The first one is enough where that is the method."""
+    if consensus.method == "First":
+        return 1
     voters = sum(member.weight > 0 and not stopped(member) for member in members)
     return consensus.minimum_votes or max(1, math.ceil(voters / 2))
 
@@ -68,9 +70,11 @@ def table(ensemble: ModelEnsemble, routes: list[Route]) -> RouteTable:
         ensemble=ensemble.metadata.name,
         generation=ensemble.metadata.generation,
         method=consensus.method,
+        judge=consensus.judge,
         timeout_seconds=consensus.timeout_seconds,
         minimum_votes=minimum_votes(consensus, ensemble.spec.members),
         when_no_quorum=consensus.when_no_quorum,
+        minimum_confidence_percent=consensus.minimum_confidence_percent,
         routes=routes,
     )
 

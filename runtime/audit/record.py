@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from crds.base import Model
-from runtime.consensus import Outcome
+from runtime.consensus import Method, Outcome
 
 #: What became of asking one member. ``Skipped``: known to be out, so not asked. ``Cancelled``: the
 #: vote was settled without it.
@@ -31,6 +31,9 @@ class Candidate(Model):
     answer: Annotated[
         str | None, Field(description="The option that it chose, or its text. Absent: none.")
     ] = None
+    arrived: Annotated[
+        int | None, Field(description="Whose answer was whole first: 1, 2, ... Absent: none.")
+    ] = None
     latency_ms: Annotated[int, Field(description="Until its answer was whole, or it failed.")] = 0
     tokens: TokenCount | None = None
     error: Annotated[
@@ -41,12 +44,38 @@ class Candidate(Model):
     ] = None
 
 
+class Ruling(Model):
+    """What one member made of the texts of all."""
+
+    kind: Literal["Judge", "Fuse"]
+    judge: str
+    shown: Annotated[
+        list[str],
+        Field(description="Whose texts it saw, in the order of their letters: A, B, and so on."),
+    ]
+    state: Annotated[
+        Literal["Answered", "Failed", "Skipped"],
+        Field(description="Unless `Answered`, the heaviest member's text was taken."),
+    ]
+    pick: Annotated[str | None, Field(description="Whose text it picked, with `Judge`.")] = None
+    text: Annotated[str | None, Field(description="What it wrote, with `Fuse`.")] = None
+    latency_ms: int = 0
+    tokens: TokenCount | None = None
+    error: Annotated[
+        str | None, Field(description="Why there is none: one word, then the details.")
+    ] = None
+    prompt_digest: Annotated[
+        str | None, Field(description="SHA-256 of what it was asked, to tell prompts apart.")
+    ] = None
+
+
 class Counting(Model):
     """How the answers were to be counted."""
 
-    method: Literal["WeightedVote"] = "WeightedVote"
+    method: Method = "WeightedVote"
     minimum_votes: int
     when_no_quorum: Literal["BestMember", "Fallback"]
+    minimum_confidence_percent: int = 0
 
 
 class Result(Model):
@@ -63,7 +92,9 @@ class Result(Model):
         Outcome,
         Field(
             description="`Vote`: enough members answered. `BestMember`: too few did, the heaviest "
-            "of them decided. `Fallback`: the declared line, and the first option."
+            "of them decided. `Fallback`: the declared line, and the first option. `Abstained`: "
+            "the same, because too little weight backed any option. `Judged` and `Fused`: enough "
+            "members answered, and one of them picked among their texts or wrote one from them."
         ),
     ]
     confidence: Annotated[
@@ -95,7 +126,22 @@ class Record(Model):
         list[Candidate], Field(description="Every member, in the order that breaks ties.")
     ]
     counting: Counting
-    fallback_line: Annotated[str, Field(description="What is said with the outcome `Fallback`.")]
+    ruling: Annotated[
+        Ruling | None, Field(description="Who picked or wrote. Absent: there was nothing to.")
+    ] = None
+    seed: Annotated[str, Field(description="Where what is drawn for this decision comes from.")] = (
+        ""
+    )
+    complete: Annotated[
+        bool,
+        Field(
+            description="It was drawn to wait for every member, so that members can be judged by "
+            "it: one in twenty questions with options."
+        ),
+    ] = False
+    fallback_line: Annotated[
+        str, Field(description="What is said with the outcomes `Fallback` and `Abstained`.")
+    ]
     result: Result
     latency_ms: int
     routes_generation: int
@@ -157,6 +203,8 @@ def _vote(candidate: Candidate) -> Vote:
 
 
 def _dissent(record: Record) -> list[Dissent]:
+    if record.result.outcome == "Fused":
+        return []  # all of them are in it
     others: dict[str, list[Candidate]] = {}
     for candidate in record.candidates:
         if candidate.answer is not None and candidate.answer != record.result.decision:

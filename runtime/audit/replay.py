@@ -3,8 +3,9 @@ record that is counted again gives the same result or was changed."""
 
 from collections.abc import Sequence
 
-from runtime.audit.record import Candidate, Counting, Record, Result
-from runtime.consensus import Ballot, Rules, canonical, settle
+from runtime.audit.record import Candidate, Counting, Record, Result, Ruling
+from runtime.consensus import Ballot, Rules, Verdict, canonical, settle
+from runtime.consensus.prose import ruled
 
 
 def ballots_of(candidates: Sequence[Candidate]) -> list[Ballot]:
@@ -14,6 +15,7 @@ def ballots_of(candidates: Sequence[Candidate]) -> list[Ballot]:
             candidate.member,
             candidate.weight,
             None if candidate.answer is None else canonical(candidate.answer),
+            candidate.arrived,
         )
         for candidate in candidates
     ]
@@ -25,6 +27,8 @@ def rules_of(counting: Counting, options: Sequence[str] | None) -> Rules:
         minimum_votes=counting.minimum_votes,
         when_no_quorum=counting.when_no_quorum,
         choices=len(options) if options else None,
+        method=counting.method,
+        minimum_confidence_percent=counting.minimum_confidence_percent,
     )
 
 
@@ -33,12 +37,13 @@ def count(
     counting: Counting,
     options: Sequence[str] | None,
     fallback_line: str,
+    ruling: Ruling | None = None,
 ) -> Result:
     """What the candidates come to."""
     verdict = settle(ballots_of(candidates), rules_of(counting, options))
-    words = next(
-        (candidate.answer for candidate in candidates if candidate.member == verdict.member), None
-    )
+    if ruling is not None and (ruling.pick or ruling.text):
+        verdict = ruled(verdict, ballots_of(candidates), ruling.pick, ruling.shown)
+    words = _words(candidates, verdict, ruling)
     if words is None:
         decision = options[0] if options else fallback_line
         text: str | None = fallback_line
@@ -56,4 +61,12 @@ def count(
 
 def replay(record: Record) -> Result:
     """Count a recorded decision again. Equal to ``record.result``, or the record was changed."""
-    return count(record.candidates, record.counting, record.options, record.fallback_line)
+    return count(
+        record.candidates, record.counting, record.options, record.fallback_line, record.ruling
+    )
+
+
+def _words(candidates: Sequence[Candidate], verdict: Verdict, ruling: Ruling | None) -> str | None:
+    if verdict.outcome == "Fused":
+        return ruling.text if ruling else None
+    return next((each.answer for each in candidates if each.member == verdict.member), None)

@@ -2,6 +2,7 @@
 again. Who is asked, and when to stop waiting for an answer, is the gateway's."""
 
 from runtime.consensus.canonical import canonical, choose
+from runtime.consensus.completion import runs_to_completion
 from runtime.consensus.vote import Ballot, Method, Outcome, Rules, Verdict, is_settled, settle
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "canonical",
     "choose",
     "is_settled",
+    "runs_to_completion",
     "settle",
 ]

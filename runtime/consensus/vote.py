@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Outcome = Literal["Vote", "BestMember", "Fallback", "Abstained"]
+Outcome = Literal["Vote", "Judged", "Fused", "BestMember", "Fallback", "Abstained"]
 #: How one answer comes of several. `LogOdds` counts as `WeightedVote` does, with other weights;
 #: `Judge` and `Fuse` vote on options, and on prose only when no ruling was made.
 Method = Literal["WeightedVote", "LogOdds", "Judge", "Fuse", "First"]
@@ -37,13 +37,20 @@ class Rules:
     #: text has no agreement that could be too little.
     minimum_confidence_percent: int = 0
 
+    @property
+    def teaches(self) -> bool:
+        """Whether members can be judged by such a decision: it has a right answer, and it is not
+        all about being quick."""
+        return self.choices is not None and self.method != "First"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the ballots come to. The weights are sums over members."""
 
     outcome: Outcome
-    #: The canonical answer and the heaviest member who gave it; None with Fallback and Abstained.
+    #: The canonical answer and the heaviest member who gave it; None with Fallback and Abstained,
+    #: and with Fused, whose words are nobody else's.
     answer: str | None
     member: str | None
     weight_for: int

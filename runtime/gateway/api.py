@@ -89,9 +89,10 @@ def games(gateway: Gateway) -> APIRouter:
         body: Annotated[DecisionRequest, Body(openapi_examples=examples.DECISION_REQUESTS)],
         idempotency_key: IdempotencyKey = None,
     ) -> Response:
-        """Every member is asked at the same time; their weighted vote decides. When too few answer,
-        the best of them does, or the declared fallback: the status is 200 in each case, and
-        `outcome` says which. The decision is in the log once this answers."""
+        """Every member is asked at the same time; their weighted vote decides, or another method of
+        the ensemble. When too few answer, the best of them does, or the declared fallback: the
+        status is 200 in each case, and `outcome` says which. The decision is in the log once this
+        answers."""
         question = Question(
             body.question, tuple(body.options) if body.options else None, body.context
         )

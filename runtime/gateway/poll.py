@@ -25,9 +25,12 @@ class Ask:
     digest: str
 
 
-async def poll(asks: Sequence[Ask], rules: Rules, patience: float) -> list[Candidate]:
+async def poll(
+    asks: Sequence[Ask], rules: Rules, patience: float, *, complete: bool = False
+) -> list[Candidate]:
     """One candidate for each ask, in the same order. Stops, and cancels who is left, when nobody
-    left could change the result; lasts no longer than ``patience`` seconds."""
+    left could change the result, or with ``complete`` when nobody is left; lasts no longer than
+    ``patience`` seconds."""
     started = time.monotonic()
     candidates: list[Candidate] = []
     tasks: dict[asyncio.Task[Candidate], int] = {}
@@ -40,10 +43,11 @@ async def poll(asks: Sequence[Ask], rules: Rules, patience: float) -> list[Candi
         allowed = min(float(ask.seat.route.timeout_seconds), patience)
         tasks[asyncio.create_task(_one(ask, allowed))] = at
     waiting = set(tasks)
+    arrived = 0
     try:
         while waiting:
             names = {asks[tasks[task]].seat.route.member for task in waiting}
-            if is_settled(ballots_of(candidates), names, rules):
+            if not complete and is_settled(ballots_of(candidates), names, rules):
                 break
             left = started + patience + _LEAVE_SECONDS - time.monotonic()
             done, waiting = await asyncio.wait(
@@ -51,8 +55,12 @@ async def poll(asks: Sequence[Ask], rules: Rules, patience: float) -> list[Candi
             )
             if not done:
                 break
-            for task in done:
-                candidates[tasks[task]] = task.result()
+            for task in sorted(done, key=tasks.__getitem__):
+                candidate = task.result()
+                if candidate.answer is not None:
+                    arrived += 1
+                    candidate = candidate.model_copy(update={"arrived": arrived})
+                candidates[tasks[task]] = candidate
     finally:
         for task in waiting:
             task.cancel()

@@ -2,8 +2,9 @@
 
 import asyncio
 import itertools
+import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +15,14 @@ from crds.routes import RouteTable
 from runtime.audit import DecisionLog, Record
 from runtime.audit.record import Counting
 from runtime.audit.replay import count, rules_of
+from runtime.consensus import runs_to_completion
 from runtime.gateway.admission import Admission
 from runtime.gateway.following import Following
 from runtime.gateway.metrics import Metrics
 from runtime.gateway.notes import Notes
 from runtime.gateway.poll import Ask, poll
 from runtime.gateway.prompt import RECENT_TURNS, Scene, build
+from runtime.gateway.ruling import drafting, rule
 from runtime.gateway.sessions import Session, Sessions, now
 from runtime.gateway.tracing import Trace
 from runtime.gateway.voices import Voices
@@ -77,6 +80,8 @@ class Teller:
         self._decisions = decisions
         self._admission = admission
         self._metrics = metrics
+        #: Where the seed of each decision comes from.
+        self.draw: Callable[[], str] = lambda: secrets.token_hex(8)
         self._turn = itertools.count(len(decisions))
         self._under_way: dict[tuple[str, str], tuple[Question, asyncio.Task[Record]]] = {}
 
@@ -163,7 +168,21 @@ class Teller:
         for seat in self._voices.seats:
             prompt = build(config, seat.route, scene, trace.header)
             asks.append(Ask(seat, prompt, prompt.digest))
-        candidates = await poll(asks, rules_of(counting, question.options), patience)
+        rules, seed = rules_of(counting, question.options), self.draw()
+        complete = rules.teaches and runs_to_completion(seed)
+        started = time.monotonic()
+        candidates = await poll(asks, rules, drafting(rules, patience), complete=complete)
+        ruling = await rule(
+            table.judge if table else None,
+            self._voices.seats,
+            config,
+            scene,
+            trace.header,
+            candidates,
+            rules,
+            seed,
+            patience - (time.monotonic() - started),
+        )
         line = self._fallback_line(config.fallback_lines)
         return Record(
             time=asked_at,
@@ -176,8 +195,11 @@ class Teller:
             context=question.context if question.context is None else _plain(question.context),
             candidates=candidates,
             counting=counting,
+            ruling=ruling,
+            seed=seed,
+            complete=complete,
             fallback_line=line,
-            result=count(candidates, counting, question.options, line),
+            result=count(candidates, counting, question.options, line, ruling),
             latency_ms=0,
             routes_generation=table.generation if table else 0,
             config_generation=config.generation,
@@ -211,6 +233,7 @@ def _counting(table: RouteTable | None) -> Counting:
         method=table.method,
         minimum_votes=table.minimum_votes,
         when_no_quorum=table.when_no_quorum,
+        minimum_confidence_percent=table.minimum_confidence_percent,
     )
 
 

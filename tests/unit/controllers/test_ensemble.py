@@ -304,6 +304,20 @@ def test_members_that_do_not_count_make_no_quorum() -> None:
     assert json.loads(table["data"]["routes.json"])["minimumVotes"] == 1
 
 
+def test_gateways_are_told_the_method_with_all_that_it_needs() -> None:
+    judged = {"method": "Judge", "judge": "jester", "minimumConfidencePercent": 30}
+    table = json.loads(
+        plan(observe(ensemble(consensus=judged)), NOW).apply[-1]["data"]["routes.json"]
+    )
+    assert {name: table[name] for name in judged} == judged
+
+
+def test_one_answer_is_enough_where_the_first_is_taken() -> None:
+    made = ensemble(*map(llamacpp, "abcd"), consensus={"method": "First"})
+    table = plan(observe(made), NOW).apply[-1]
+    assert json.loads(table["data"]["routes.json"])["minimumVotes"] == 1
+
+
 def budget(name: str, **metadata: Any) -> Object:
     meta = {"name": name, "namespace": "play", "uid": "theirs", **metadata}
     return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta}

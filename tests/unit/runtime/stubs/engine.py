@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -20,6 +20,8 @@ class Stub:
     """What it says, how it behaves, and what it was asked."""
 
     answer: str = "yes"
+    #: What to say to a request, instead of `answer`.
+    say: Callable[[dict[str, Any]], str] | None = None
     behaviour: Behaviour = "good"
     ready: bool = True
     frozen: bool = False
@@ -99,7 +101,9 @@ async def _chat(stub: Stub, request: web.Request) -> web.StreamResponse:
             await _send(response, _delta("half an ans"))
             return response
     discrete = "response_format" in stub.asked[-1]
-    said = {"empty": "", "outside": "a third thing"}.get(stub.behaviour, stub.answer)
+    said = {"empty": "", "outside": "a third thing"}.get(
+        stub.behaviour, stub.say(stub.asked[-1]) if stub.say else stub.answer
+    )
     text = json.dumps({"choice": said}) if discrete and said else said
     for at in range(0, len(text), 5):
         await _send(response, _delta(text[at : at + 5]))

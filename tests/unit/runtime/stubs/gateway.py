@@ -19,6 +19,8 @@ from tests.unit.runtime.stubs.waiting import eventually
 
 NAMES = ("chronicler", "oracle", "jester")
 WEIGHTS = (4, 4, 2)
+#: Seeds of decisions that stop as soon as they are settled, and that run to completion.
+STOPS_EARLY, RUNS_ON = "early", "on 35"
 
 
 @dataclass
@@ -121,6 +123,7 @@ async def serving(
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://gateway") as client,
     ):
+        gateway.teller.draw = lambda: STOPS_EARLY
         yield client, gateway
 
 
