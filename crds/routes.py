@@ -39,6 +39,7 @@ class RouteTable(Model):
     method: Literal["WeightedVote", "Judge", "Fuse", "First"] = "WeightedVote"
     #: Who picks or writes, with Judge and Fuse.
     judge: MemberName | None = None
+    prose: Literal["Heaviest", "Cluster"] = "Heaviest"
     #: A decision as a whole waits no longer than this.
     timeout_seconds: Annotated[int, Field(ge=1)]
     minimum_votes: Annotated[int, Field(ge=1)]

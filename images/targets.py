@@ -58,7 +58,7 @@ TARGETS: dict[str, Target] = {
             extra="gateway",
             base_dependencies=_SHARED,
             sources=("crds", "runtime"),
-            requirements=("images/requirements/gateway.txt",),
+            requirements=("images/requirements/gateway.txt", "images/requirements/embedder.txt"),
         ),
         Target(
             name="engine",

@@ -71,6 +71,7 @@ def table(ensemble: ModelEnsemble, routes: list[Route]) -> RouteTable:
         generation=ensemble.metadata.generation,
         method=consensus.method,
         judge=consensus.judge,
+        prose=consensus.prose,
         timeout_seconds=consensus.timeout_seconds,
         minimum_votes=minimum_votes(consensus, ensemble.spec.members),
         when_no_quorum=consensus.when_no_quorum,

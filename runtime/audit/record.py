@@ -31,6 +31,13 @@ class Candidate(Model):
     answer: Annotated[
         str | None, Field(description="The option that it chose, or its text. Absent: none.")
     ] = None
+    follows: Annotated[
+        str | None,
+        Field(
+            description="The heaviest member whose text was found to mean the same; itself where "
+            "there is none. Absent: texts were not compared."
+        ),
+    ] = None
     arrived: Annotated[
         int | None, Field(description="Whose answer was whole first: 1, 2, ... Absent: none.")
     ] = None
@@ -76,6 +83,7 @@ class Counting(Model):
     minimum_votes: int
     when_no_quorum: Literal["BestMember", "Fallback"]
     minimum_confidence_percent: int = 0
+    prose: Literal["Heaviest", "Cluster"] = "Heaviest"
 
 
 class Result(Model):

@@ -14,7 +14,7 @@ def ballots_of(candidates: Sequence[Candidate]) -> list[Ballot]:
         Ballot(
             candidate.member,
             candidate.weight,
-            None if candidate.answer is None else canonical(candidate.answer),
+            _form(candidate),
             candidate.arrived,
         )
         for candidate in candidates
@@ -29,6 +29,7 @@ def rules_of(counting: Counting, options: Sequence[str] | None) -> Rules:
         choices=len(options) if options else None,
         method=counting.method,
         minimum_confidence_percent=counting.minimum_confidence_percent,
+        prose=counting.prose,
     )
 
 
@@ -64,6 +65,13 @@ def replay(record: Record) -> Result:
     return count(
         record.candidates, record.counting, record.options, record.fallback_line, record.ruling
     )
+
+
+def _form(candidate: Candidate) -> str | None:
+    """What makes its answer the same as another's."""
+    if candidate.answer is None:
+        return None
+    return canonical(candidate.answer) if candidate.follows is None else f"as {candidate.follows}"
 
 
 def _words(candidates: Sequence[Candidate], verdict: Verdict, ruling: Ruling | None) -> str | None:

@@ -29,13 +29,21 @@ class Rules:
 
     minimum_votes: int
     when_no_quorum: Literal["BestMember", "Fallback"]
-    #: Distinct answers that a question with options allows; None: free text, where the words of
-    #: the heaviest member are taken because no two texts are alike enough to add up.
+    #: Distinct answers that a question with options allows; None: free text.
     choices: int | None
     method: Method = "WeightedVote"
     #: An option that less of the ensemble's whole weight backs, in percent, is not decided. Free
     #: text has no agreement that could be too little.
     minimum_confidence_percent: int = 0
+    #: What is taken of free texts: the words of the heaviest member, because no two texts are alike
+    #: enough to add up; or those of the heaviest group of texts that mean the same, whose ballots
+    #: then have one answer (see `runtime.consensus.clusters`).
+    prose: Literal["Heaviest", "Cluster"] = "Heaviest"
+
+    @property
+    def compares_texts(self) -> bool:
+        """Whether it matters which texts mean the same."""
+        return self.choices is None and self.prose == "Cluster" and self.method != "First"
 
     @property
     def teaches(self) -> bool:
@@ -86,7 +94,7 @@ def settle(ballots: Sequence[Ballot], rules: Rules) -> Verdict:
     quorum = len(votes) >= rules.minimum_votes
     if not votes or (not quorum and rules.when_no_quorum == "Fallback"):
         return Verdict("Fallback", None, None, 0, cast, total)
-    by_sum = quorum and rules.choices is not None
+    by_sum = quorum and (rules.choices is not None or rules.prose == "Cluster")
     answer = _leader(votes) if by_sum else _heaviest(votes)[1].answer
     backers = [vote for vote in votes if vote[1].answer == answer]
     verdict = Verdict(
@@ -104,7 +112,8 @@ def is_settled(ballots: Sequence[Ballot], waiting: AbstractSet[str], rules: Rule
     """Whether nothing that the members in ``waiting`` may still do changes outcome or answer.
 
     Each of them may give any answer or none, after those that are in. Exact in both directions:
-    True means that every completion agrees, False that two of them differ.
+    True means that every completion agrees, False that two of them differ. For clusters of free
+    texts only the first is promised, since what a text will be like cannot be known.
     """
     votes = _votes(ballots)
     open_ = [
@@ -133,11 +142,12 @@ def is_settled(ballots: Sequence[Ballot], waiting: AbstractSet[str], rules: Rule
         return _suffices(weight, total, rules)
 
     if quorum:
-        ahead = (
-            _no_better(votes, open_)
-            if rules.choices is None
-            else _no_upset(tally, swing, open_[0][0], rules.choices)
-        )
+        if rules.choices is not None:
+            ahead = _no_upset(tally, swing, open_[0][0], rules.choices)
+        elif rules.prose == "Cluster":
+            ahead = _no_regrouping(votes, open_)
+        else:
+            ahead = _no_better(votes, open_)
         return (ahead and suffices(leading)) or not suffices(leading + swing)
     if within_reach or not _no_better(votes, open_):
         return not suffices(leading + swing)  # it abstains, whoever comes to lead
@@ -167,17 +177,18 @@ def _arrival(vote: _Ranked) -> tuple[bool, int, int]:
     return ballot.arrived is None, ballot.arrived or 0, rank
 
 
-def _precedence(vote: _Ranked) -> tuple[int, int]:
+def precedence(vote: _Ranked) -> tuple[int, int]:
+    """Who comes first of two: the heavier member, or the one that stands first."""
     rank, ballot = vote
     return -ballot.weight, rank
 
 
 def _heaviest(votes: Sequence[_Ranked]) -> _Ranked:
-    return min(votes, key=_precedence)
+    return min(votes, key=precedence)
 
 
 def _no_better(votes: Sequence[_Ranked], waiting: Sequence[_Ranked]) -> bool:
-    return _precedence(_heaviest(votes)) < _precedence(_heaviest(waiting))
+    return precedence(_heaviest(votes)) < precedence(_heaviest(waiting))
 
 
 def _tally(votes: Sequence[_Ranked]) -> dict[str, tuple[int, int]]:
@@ -203,6 +214,36 @@ def _no_upset(tally: Mapping[str, tuple[int, int]], swing: int, first: int, choi
     if len(tally) < choices:
         rivals.append((0, first))  # an answer that nobody has given yet
     return all(tally[leader] < (weight - swing, min(rank, first)) for weight, rank in rivals)
+
+
+def _no_regrouping(votes: Sequence[_Ranked], waiting: Sequence[_Ranked]) -> bool:
+    """Not even if all who are waited for joined the same rival group.
+
+    Who is waited for can lead only those who come after it. Groups whose leader comes before all of
+    them keep their members; the others may all follow the same newcomer.
+    """
+    groups: dict[str, list[_Ranked]] = {}
+    for vote in votes:
+        groups.setdefault(_answer(vote), []).append(vote)
+    first = precedence(_heaviest(waiting))
+    tally = _tally(votes)
+    leader = min(tally, key=tally.__getitem__)
+    if precedence(_heaviest(groups[leader])) > first:
+        return False
+    loose = [
+        vote for group in groups.values() if precedence(_heaviest(group)) > first for vote in group
+    ]
+    swing = sum(ballot.weight for _, ballot in waiting)
+    earliest = min(rank for rank, _ in waiting)
+    fixed = [order for answer, order in tally.items() if answer != leader]
+    rivals = [(weight - swing, min(rank, earliest)) for weight, rank in fixed]
+    rivals.append(
+        (
+            -swing - sum(ballot.weight for _, ballot in loose),
+            min([earliest, *(rank for rank, _ in loose)]),
+        )
+    )
+    return all(tally[leader] < rival for rival in rivals)
 
 
 def _suffices(weight: int, total: int, rules: Rules) -> bool:

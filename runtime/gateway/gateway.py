@@ -10,6 +10,7 @@ from crds.routes import ROUTES_KEY
 from runtime.audit import DecisionLog
 from runtime.gateway.admission import Admission
 from runtime.gateway.following import Following
+from runtime.gateway.meaning import Meaning
 from runtime.gateway.metrics import Metrics
 from runtime.gateway.notes import Notes
 from runtime.gateway.sessions import Sessions
@@ -73,6 +74,8 @@ class Gateway:
         self._stack.push_async_callback(self.following.stop)
         self.following.start()
         self.admission = Admission(self.settings.max_decisions, self.settings.max_waiting)
+        self.meaning = Meaning()
+        self._stack.callback(self.meaning.close)
         self.teller = Teller(
             self.following,
             self.voices,
@@ -81,6 +84,7 @@ class Gateway:
             self.decisions,
             self.admission,
             self.metrics,
+            self.meaning,
         )
 
     async def close(self) -> None:

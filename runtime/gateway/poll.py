@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from crds.routes import Route
@@ -25,8 +25,17 @@ class Ask:
     digest: str
 
 
+#: Finds out which texts mean the same, in so many seconds at most.
+Group = Callable[[Sequence[Candidate], float], Awaitable[list[Candidate]]]
+
+
 async def poll(
-    asks: Sequence[Ask], rules: Rules, patience: float, *, complete: bool = False
+    asks: Sequence[Ask],
+    rules: Rules,
+    patience: float,
+    *,
+    complete: bool = False,
+    group: Group | None = None,
 ) -> list[Candidate]:
     """One candidate for each ask, in the same order. Stops, and cancels who is left, when nobody
     left could change the result, or with ``complete`` when nobody is left; lasts no longer than
@@ -61,6 +70,9 @@ async def poll(
                     arrived += 1
                     candidate = candidate.model_copy(update={"arrived": arrived})
                 candidates[tasks[task]] = candidate
+            if group is not None:
+                left = started + patience - time.monotonic()
+                candidates = await group(candidates, max(0.0, left))
     finally:
         for task in waiting:
             task.cancel()

@@ -18,6 +18,7 @@ from runtime.audit.replay import count, rules_of
 from runtime.consensus import runs_to_completion
 from runtime.gateway.admission import Admission
 from runtime.gateway.following import Following
+from runtime.gateway.meaning import Meaning
 from runtime.gateway.metrics import Metrics
 from runtime.gateway.notes import Notes
 from runtime.gateway.poll import Ask, poll
@@ -72,6 +73,7 @@ class Teller:
         decisions: DecisionLog,
         admission: Admission,
         metrics: Metrics,
+        meaning: Meaning,
     ) -> None:
         self._following = following
         self._voices = voices
@@ -80,6 +82,7 @@ class Teller:
         self._decisions = decisions
         self._admission = admission
         self._metrics = metrics
+        self._meaning = meaning
         #: Where the seed of each decision comes from.
         self.draw: Callable[[], str] = lambda: secrets.token_hex(8)
         self._turn = itertools.count(len(decisions))
@@ -171,7 +174,13 @@ class Teller:
         rules, seed = rules_of(counting, question.options), self.draw()
         complete = rules.teaches and runs_to_completion(seed)
         started = time.monotonic()
-        candidates = await poll(asks, rules, drafting(rules, patience), complete=complete)
+        candidates = await poll(
+            asks,
+            rules,
+            drafting(rules, patience),
+            complete=complete,
+            group=self._meaning.group if rules.compares_texts else None,
+        )
         ruling = await rule(
             table.judge if table else None,
             self._voices.seats,
@@ -234,6 +243,7 @@ def _counting(table: RouteTable | None) -> Counting:
         minimum_votes=table.minimum_votes,
         when_no_quorum=table.when_no_quorum,
         minimum_confidence_percent=table.minimum_confidence_percent,
+        prose=table.prose,
     )
 
 

@@ -161,6 +161,8 @@ ROWS = [
     bad("two votes for the first answer", ENSEMBLE, "spec.consensus",
         {"method": "First", "minimumVotes": 2}, "spec.consensus.minimumVotes",
         "takes one answer"),
+    bad("an unknown way with prose", ENSEMBLE, "spec.consensus.prose", "Average",
+        "spec.consensus.prose", 'supported values: "Heaviest", "Cluster"'),
     bad("more confidence than all", ENSEMBLE, "spec.consensus.minimumConfidencePercent", 101,
         "spec.consensus.minimumConfidencePercent", "less than or equal to 100"),
     bad("a policy in lower case", WORLD, "spec.deletionPolicy", "delete", "spec.deletionPolicy",

@@ -70,6 +70,7 @@ GOOD = [
     changed(ENSEMBLE, "spec.consensus", {"method": "Fuse", "judge": "bard", "minimumVotes": 2}),
     changed(ENSEMBLE, "spec.consensus", {"method": "First", "minimumVotes": 1}),
     changed(ENSEMBLE, "spec.consensus.minimumConfidencePercent", 60),
+    changed(ENSEMBLE, "spec.consensus.prose", "Cluster"),
     changed(STORYTELLER, "spec.decisionLog", {"storage": 1073741824}),
     changed(changed(STORYTELLER, "spec.worldRef", "emberfall"), "spec.replicas", 9),
     changed(STORYTELLER, "spec.fallback.lines", ["The bard coughs."] * 2),

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.consensus import Ballot, Method, Rules, is_settled, settle
+from runtime.consensus.clusters import leaders
 from runtime.consensus.completion import runs_to_completion
 from runtime.consensus.correlation import effective_voters, error_correlations
 from runtime.consensus.evidence import Evidence, Heard
@@ -154,6 +155,8 @@ class Case:
     weights: list[int]
     answers: list[str | None]
     order: list[int]
+    #: Of free texts that are compared.
+    similarity: list[list[float]] | None = None
 
     def after(self, arrivals: int) -> tuple[list[Ballot], set[str]]:
         """The ballots when so many have come, and who is waited for."""
@@ -164,6 +167,11 @@ class Case:
             else Ballot(f"m{member}", weight, None)
             for member, (weight, answer) in enumerate(zip(self.weights, self.answers, strict=True))
         ]
+        if self.similarity is not None and self.rules.compares_texts:
+            ballots = [
+                replace(ballot, answer=leader)
+                for ballot, leader in zip(ballots, leaders(ballots, self.similarity), strict=True)
+            ]
         return ballots, {f"m{member}" for member in self.order[arrivals:]}
 
     def stops_after(self) -> int:
@@ -189,6 +197,7 @@ def cases(number: int, seed: int) -> Iterator[Case]:
         method = rng.choice(methods)
         choices = rng.choice([None, 2, 2, 3, 5, 20])
         most = 4000 if method == "LogOdds" else rng.choice([1, 4, 1000])
+        compared = choices is None and rng.random() < 0.5
         silent = rng.choice([0.0, 0.1, 0.5])
         favour = rng.random()
         yield Case(
@@ -198,6 +207,7 @@ def cases(number: int, seed: int) -> Iterator[Case]:
                 choices=choices,
                 method=method,
                 minimum_confidence_percent=rng.choice([0, 0, 0, 30, 50, 80]),
+                prose="Cluster" if compared else "Heaviest",
             ),
             [rng.randint(0, most) for _ in range(members)],
             [
@@ -209,7 +219,18 @@ def cases(number: int, seed: int) -> Iterator[Case]:
                 for _ in range(members)
             ],
             rng.sample(range(members), members),
+            _similarity(members, rng) if compared else None,
         )
+
+
+def _similarity(members: int, rng: random.Random) -> list[list[float]]:
+    """Any texts may be alike: nothing is taken from geometry."""
+    often = rng.random()
+    matrix = [[1.0] * members for _ in range(members)]
+    for one in range(members):
+        for other in range(one):
+            matrix[one][other] = matrix[other][one] = float(rng.random() < often)
+    return matrix
 
 
 def early_exits(number: int, seed: int = 4) -> tuple[int, float]:

