@@ -36,7 +36,9 @@ class RouteTable(Model):
     schema_version: Literal[1] = 1
     ensemble: str
     generation: int
-    method: Literal["WeightedVote", "Judge", "Fuse", "First"] = "WeightedVote"
+    #: A gateway that has learned weights on its volume can count by them, with LogOdds. No ensemble
+    #: may ask for that before outcomes can be reported.
+    method: Literal["WeightedVote", "LogOdds", "Judge", "Fuse", "First"] = "WeightedVote"
     #: Who picks or writes, with Judge and Fuse.
     judge: MemberName | None = None
     prose: Literal["Heaviest", "Cluster"] = "Heaviest"

@@ -16,14 +16,6 @@ class Weights(Protocol):
         ...
 
 
-class Declared:
-    """Nothing is learned: members count as their author says."""
-
-    def weights_for(self, task: str, options: int, declared: Mapping[str, int]) -> dict[str, int]:
-        """The declared weights."""
-        return dict(declared)
-
-
 class Learned:
     """Weights from evidence. They are worked out once a day, task, number of options and set of
     members; `take` begins anew with other evidence."""

@@ -1,5 +1,6 @@
 """The parts of one gateway and their life: opened in order, closed in the other."""
 
+import time
 from contextlib import AsyncExitStack
 
 import aiohttp
@@ -8,6 +9,8 @@ import structlog
 from crds.gateway import CONFIG_KEY, GatewayReport
 from crds.routes import ROUTES_KEY
 from runtime.audit import DecisionLog
+from runtime.consensus.evidence import EvidenceUnreadableError
+from runtime.consensus.learned import Learned
 from runtime.gateway.admission import Admission
 from runtime.gateway.following import Following
 from runtime.gateway.meaning import Meaning
@@ -24,6 +27,10 @@ log = structlog.get_logger(__name__)
 
 #: Connections kept to one member; as many as decisions may be made at once is enough.
 _CONNECTIONS_PER_HOST = 256
+
+
+def _today() -> int:
+    return int(time.time() // 86_400)
 
 
 class Gateway:
@@ -85,6 +92,7 @@ class Gateway:
             self.admission,
             self.metrics,
             self.meaning,
+            self._learned(),
         )
 
     async def close(self) -> None:
@@ -111,6 +119,15 @@ class Gateway:
             self.voices,
             len(self.decisions),
         )
+
+    def _learned(self) -> Learned:
+        """What was learned of the members. A file that cannot be read is left alone: the declared
+        weights count."""
+        try:
+            return Learned.read(self.settings.data_dir / "learned.json", _today)
+        except EvidenceUnreadableError as error:
+            log.error("nothing_learned", file="learned.json", reason=str(error))
+            return Learned(_today)
 
     def _source(self) -> Source:
         config, routes = self.settings.config_file, self.settings.routes_file

@@ -18,9 +18,10 @@ _LEAVE_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A seat and what to ask it."""
+    """A seat, what its vote counts, and what to ask it."""
 
     seat: Seat
+    weight: int
     prompt: Prompt
     digest: str
 
@@ -108,7 +109,7 @@ def _candidate(ask: Ask, state: str, **known: object) -> Candidate:
             "revision": route.revision,
             "engine": route.engine,
             "model": route.model,
-            "weight": route.weight,
+            "weight": ask.weight,
             "state": state,
             "prompt_digest": ask.digest,
             **known,

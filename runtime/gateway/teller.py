@@ -16,6 +16,7 @@ from runtime.audit import DecisionLog, Record
 from runtime.audit.record import Counting
 from runtime.audit.replay import count, rules_of
 from runtime.consensus import runs_to_completion
+from runtime.consensus.learned import Weights
 from runtime.gateway.admission import Admission
 from runtime.gateway.following import Following
 from runtime.gateway.meaning import Meaning
@@ -26,9 +27,12 @@ from runtime.gateway.prompt import RECENT_TURNS, Scene, build
 from runtime.gateway.ruling import drafting, rule
 from runtime.gateway.sessions import Session, Sessions, now
 from runtime.gateway.tracing import Trace
-from runtime.gateway.voices import Voices
+from runtime.gateway.voices import Seat, Voices
 
 log = structlog.get_logger(__name__)
+
+#: What weights are learned for: all questions of an ensemble are one task.
+_TASK = "decisions"
 
 
 class UnknownSessionError(Exception):
@@ -74,6 +78,7 @@ class Teller:
         admission: Admission,
         metrics: Metrics,
         meaning: Meaning,
+        learned: Weights,
     ) -> None:
         self._following = following
         self._voices = voices
@@ -83,6 +88,7 @@ class Teller:
         self._admission = admission
         self._metrics = metrics
         self._meaning = meaning
+        self._learned = learned
         #: Where the seed of each decision comes from.
         self.draw: Callable[[], str] = lambda: secrets.token_hex(8)
         self._turn = itertools.count(len(decisions))
@@ -167,10 +173,12 @@ class Teller:
             context=question.context,
             turns=await self._sessions.recent(session.id, RECENT_TURNS),
         )
+        seats = self._voices.seats
+        weights = self._weights(seats, counting, question)
         asks = []
-        for seat in self._voices.seats:
+        for seat in seats:
             prompt = build(config, seat.route, scene, trace.header)
-            asks.append(Ask(seat, prompt, prompt.digest))
+            asks.append(Ask(seat, weights[seat.route.member], prompt, prompt.digest))
         rules, seed = rules_of(counting, question.options), self.draw()
         complete = rules.teaches and runs_to_completion(seed)
         started = time.monotonic()
@@ -183,7 +191,7 @@ class Teller:
         )
         ruling = await rule(
             table.judge if table else None,
-            self._voices.seats,
+            seats,
             config,
             scene,
             trace.header,
@@ -214,6 +222,16 @@ class Teller:
             config_generation=config.generation,
             trace_id=trace.trace_id,
         )
+
+    def _weights(
+        self, seats: Sequence[Seat], counting: Counting, question: Question
+    ) -> dict[str, int]:
+        """What each vote counts, declared or learned. It goes into the candidates, so that counting
+        them again needs nothing that is learned later."""
+        declared = {seat.route.member: seat.route.weight for seat in seats}
+        if counting.method != "LogOdds" or question.options is None:
+            return declared
+        return self._learned.weights_for(_TASK, len(question.options), declared)
 
     def _fallback_line(self, lines: Sequence[str]) -> str:
         lines = lines or DEFAULT_FALLBACK

@@ -6,7 +6,7 @@ import pytest
 
 from runtime.consensus.completion import ONE_IN, runs_to_completion
 from runtime.consensus.evidence import Evidence, EvidenceUnreadableError
-from runtime.consensus.learned import Declared, Learned
+from runtime.consensus.learned import Learned
 from tests.unit.runtime.consensus.lessons import TODAY, taught
 
 DECLARED = {"a": 4, "b": 2}
@@ -15,7 +15,6 @@ DECLARED = {"a": 4, "b": 2}
 def test_without_a_file_the_declared_weights_count(tmp_path: Path) -> None:
     learned = Learned.read(tmp_path / "learned.json", lambda: TODAY)
     assert learned.weights_for("gate", 2, DECLARED) == DECLARED
-    assert Declared().weights_for("gate", 2, DECLARED) == DECLARED
 
 
 def test_what_was_learned_is_read_again(tmp_path: Path) -> None:
