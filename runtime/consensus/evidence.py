@@ -21,7 +21,7 @@ HALF_LIFE_PERIODS = 3
 #: After that many periods (five half-lives, a weight of 3 %) it is dropped.
 KEPT_PERIODS = 15
 #: Tasks beyond these are counted together, so that whoever names tasks cannot fill the memory.
-MAX_TASKS = 64
+MAX_TASKS = 16
 OTHER_TASKS = "other"
 SCHEMA_VERSION = 1
 
@@ -66,6 +66,7 @@ class Evidence:
 
     def __init__(self) -> None:
         self._cells: dict[tuple[str, int], Counter[str]] = {}
+        self._tasks: set[str] = set()
 
     def learn(self, heard: Heard, truth: str | None = None) -> None:
         """Count a complete decision: without ``truth`` who agreed with whom, with it (the canonical
@@ -81,11 +82,13 @@ class Evidence:
         for (task, period), counts in other._cells.items():
             key = self._place(task), period
             self._cells.setdefault(key, Counter()).update(counts)
+            self._tasks.add(key[0])
 
     def forget(self, today: int) -> None:
         """Drop what is too old to count."""
         oldest = today // PERIOD_DAYS - KEPT_PERIODS
         self._cells = {key: counts for key, counts in self._cells.items() if key[1] > oldest}
+        self._tasks = {task for task, _ in self._cells}
 
     def of(self, task: str, today: int) -> Counts:
         """The counts of a task, weighted by age."""
@@ -93,13 +96,12 @@ class Evidence:
 
     def beside(self, task: str, today: int) -> list[Counts]:
         """The counts of each other task, weighted by age."""
-        others = sorted({key[0] for key in self._cells} - {task})
-        return [self.of(other, today) for other in others]
+        return [self.of(other, today) for other in sorted(self._tasks - {task})]
 
     @property
     def tasks(self) -> list[str]:
         """The tasks that anything is known of, sorted."""
-        return sorted({task for task, _ in self._cells})
+        return sorted(self._tasks)
 
     def dump(self) -> str:
         """A checkpoint, as JSON."""
@@ -126,6 +128,7 @@ class Evidence:
                     "remove the file to learn anew, or run the release that wrote it"
                 )
             for task, periods in document["tasks"].items():
+                evidence._tasks.add(str(task))
                 for period, counts in periods.items():
                     evidence._cells[str(task), int(period)] = Counter(
                         {str(name): int(number) for name, number in counts.items()}
@@ -141,11 +144,12 @@ class Evidence:
 
     def _cell(self, heard: Heard) -> Counter[str]:
         key = self._place(heard.task), heard.day // PERIOD_DAYS
+        self._tasks.add(key[0])
         return self._cells.setdefault(key, Counter())
 
     def _place(self, task: str) -> str:
-        known = {name for name, _ in self._cells}
-        return task if task in known or len(known) < MAX_TASKS - 1 else OTHER_TASKS
+        known = task in self._tasks or len(self._tasks) < MAX_TASKS - 1
+        return task if known else OTHER_TASKS
 
     def _weighted(self, keys: Iterable[tuple[str, int]], today: int) -> Counts:
         total: dict[str, float] = {}

@@ -12,6 +12,7 @@ from typing import Literal
 
 from runtime.consensus.correlation import effective_voters, error_correlations, phi
 from runtime.consensus.evidence import Counts, Evidence, pairs
+from runtime.consensus.skill import marks
 
 #: Decisions (with an outcome, where one is needed) below which a figure is unknown.
 MINIMUM = 100
@@ -145,7 +146,8 @@ def difference(ahead: float, behind: float, number: float) -> Share:
 
 
 def _member(name: str, counts: Counts, held: float, failed: float) -> MemberFigures:
-    right, wrong = _marks(name, counts)
+    of = marks(counts).get(name, {})
+    right, wrong = sum(right for right, _ in of.values()), sum(wrong for _, wrong in of.values())
     number = right + wrong + counts.get(f"silent {name}", 0.0)
     enough = number >= MINIMUM
     ahead, behind = counts.get(f"ahead {name}", 0.0), counts.get(f"behind {name}", 0.0)
@@ -156,17 +158,6 @@ def _member(name: str, counts: Counts, held: float, failed: float) -> MemberFigu
         gain=difference(ahead, behind, number) if enough else None,
         calibration_error=_calibration_error(name, counts),
     )
-
-
-def _marks(name: str, counts: Counts) -> tuple[float, float]:
-    """How often a member was right and wrong, whatever the number of options."""
-    right = wrong = 0.0
-    for place, number in counts.items():
-        how, _, who = place.rpartition(" ")[0].partition(" ")
-        if who == name:
-            right += number * (how == "right")
-            wrong += number * (how == "wrong")
-    return right, wrong
 
 
 def _pair(pair: tuple[str, str], counts: Counts) -> PairFigures:

@@ -22,6 +22,9 @@ CARRIED_STRENGTH = 30.0
 #: No member is believed to be right always.
 _MAX_SKILL = 0.999
 
+#: Right and wrong answers of a member, by number of options.
+Marks = Mapping[int, tuple[float, float]]
+
 
 def declared_log_odds(declared: Mapping[str, int]) -> dict[str, float]:
     """Declared weights, read as log-odds. A weighted vote with these weights is the best there is
@@ -55,9 +58,22 @@ def log_odds_of(skill: float, options: int) -> float:
     return math.log((1 + known * (options - 1)) / (1 - known))
 
 
-def posterior(
-    member: str, options: int, log_odds: float, task: Counts, others: Sequence[Counts]
-) -> float:
+def marks(counts: Counts) -> dict[str, Marks]:
+    """Each member's right and wrong answers by number of options."""
+    found: dict[str, dict[int, tuple[float, float]]] = {}
+    for name, number in counts.items():
+        how, _, rest = name.partition(" ")
+        if how in ("right", "wrong"):
+            member, _, options = rest.partition(" ")
+            of = found.setdefault(member, {})
+            right, wrong = of.get(int(options), (0.0, 0.0))
+            of[int(options)] = (
+                (right + number, wrong) if how == "right" else (right, wrong + number)
+            )
+    return dict(found)
+
+
+def posterior(options: int, log_odds: float, task: Marks, others: Sequence[Marks]) -> float:
     """The skill of a member on a task with so many options.
 
     Each level is the prior of the next: declared weight, other tasks, this task with other numbers
@@ -66,36 +82,20 @@ def posterior(
 
     Args:
         log_odds: by its declared weight.
-        task: counts of the task.
-        others: counts of each other task.
+        task: its marks on the task.
+        others: its marks on each other task.
     """
     skill, strength = skill_of(log_odds, options), PRIOR_STRENGTH
-    elsewhere = [_score(member, counts) for counts in others]
     levels = (
-        (sum(gained for gained, _ in elsewhere), sum(possible for _, possible in elsewhere)),
-        _score(member, task, without=options),
-        _score(member, task, only=options),
+        [mark for other in others for mark in other.items()],
+        [mark for mark in task.items() if mark[0] != options],
+        [mark for mark in task.items() if mark[0] == options],
     )
-    for gained, possible in levels:
+    for level in levels:
+        # Formula score: right answers less what guessing gives, and what knowing all would give.
+        gained = sum(right - (right + wrong) / of for of, (right, wrong) in level)
+        possible = sum((right + wrong) * (1 - 1 / of) for of, (right, wrong) in level)
         strength = min(strength, CARRIED_STRENGTH)
         skill = (strength * skill + gained) / (strength + possible)
         strength += possible
     return min(max(skill, 0.0), _MAX_SKILL)
-
-
-def _score(
-    member: str, counts: Counts, *, only: int | None = None, without: int | None = None
-) -> tuple[float, float]:
-    """Formula score: right answers less what guessing gives, and what knowing all would give."""
-    gained = possible = 0.0
-    for name, number in counts.items():
-        kind, _, rest = name.partition(" ")
-        if kind not in ("right", "wrong"):
-            continue
-        who, _, of = rest.partition(" ")
-        options = int(of)
-        if who != member or options == without or only not in (None, options):
-            continue
-        gained += number * ((kind == "right") - 1 / options)
-        possible += number * (1 - 1 / options)
-    return gained, possible

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from runtime.consensus.correlation import Correlations, correlation, error_correlations
 from runtime.consensus.evidence import Evidence
-from runtime.consensus.skill import declared_log_odds, log_odds_of, posterior
+from runtime.consensus.skill import Marks, declared_log_odds, log_odds_of, marks, posterior
 
 #: Weights are log-odds in thousandths of a nat.
 NAT = 1000
@@ -33,13 +33,15 @@ def learned_weights(
     """
     voters = [member for member, weight in declared.items() if weight > 0]
     here, others = evidence.of(task, today), evidence.beside(task, today)
-    if not any(_knows(counts) for counts in (here, *others)):
+    known, elsewhere = marks(here), [marks(counts) for counts in others]
+    if not any(_teaches(each) for each in (known, *elsewhere)):
         return dict(declared)
     prior = declared_log_odds(declared)
-    log_odds = {
-        member: log_odds_of(posterior(member, options, prior[member], here, others), options)
-        for member in voters
-    }
+    log_odds = {}
+    for member in voters:
+        apart = [each[member] for each in elsewhere if member in each]
+        skill = posterior(options, prior[member], known.get(member, {}), apart)
+        log_odds[member] = log_odds_of(skill, options)
     best = decorrelate(log_odds, error_correlations(voters, here, others))
     return {
         member: max(1, round(NAT * best[member])) if weight > 0 else 0
@@ -82,7 +84,6 @@ def _shared(
     )
 
 
-def _knows(counts: Mapping[str, float]) -> bool:
-    return any(
-        number > 0 and name.startswith(("right ", "wrong ")) for name, number in counts.items()
-    )
+def _teaches(known: Mapping[str, Marks]) -> bool:
+    """Whether any answer is still counted."""
+    return any(right + wrong > 0 for of in known.values() for right, wrong in of.values())

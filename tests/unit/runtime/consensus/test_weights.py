@@ -111,9 +111,8 @@ def test_more_options_make_the_same_skill_weigh_more() -> None:
 def test_on_one_number_of_options_skill_is_the_mean_of_a_beta_posterior(
     right: int, wrong: int, options: int
 ) -> None:
-    counts = {f"right a {options}": float(right), f"wrong a {options}": float(wrong)}
     prior = 1.2
-    skill = posterior("a", options, prior, counts, [])
+    skill = posterior(options, prior, {options: (right, wrong)}, [])
     mean = 1 / options + skill_of(prior, options) * (1 - 1 / options)
     strength = PRIOR_STRENGTH * options / (options - 1)
     expected = (strength * mean + right) / (strength + right + wrong)
