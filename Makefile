@@ -70,6 +70,7 @@ soak: $(VENV)/.ready ## What takes long: every write boundary, big fuzz
 .PHONY: bench
 bench: $(VENV)/.ready ## The measurements of docs/benchmarks.md
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.consensus
 
 .PHONY: coverage
 coverage: $(VENV)/.ready ## Unit tests with branch coverage
