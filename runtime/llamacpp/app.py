@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -27,6 +28,9 @@ from runtime.llamacpp.options import Options
 from runtime.llamacpp.warmup import Engine, Warmup
 
 _BODY_BYTES = 8 * 2**20
+#: How long a client waits, in milliseconds. Who gives up is not worked for, even when a proxy
+#: between the two keeps the connection open.
+TIMEOUT_HEADER = "x-request-timeout-ms"
 _log = structlog.get_logger()
 
 
@@ -121,8 +125,9 @@ class EngineApp:
         if self._options.faults.latency_seconds:
             self.metrics.faults.labels("latency").inc()
         reply = _Stream(request, body) if body.get("stream") else _Whole()
+        seconds = min(self._options.request_seconds, _patience(request))
         try:
-            async with asyncio.timeout(self._options.request_seconds):
+            async with asyncio.timeout(seconds):
                 await asyncio.sleep(self._options.faults.latency_seconds)
                 async with self.gate.slot(), aclosing(self._chunks(body, fault, number)) as chunks:
                     async for raw in chunks:
@@ -133,7 +138,8 @@ class EngineApp:
         except TimeoutError:
             problem = error(
                 504,
-                f"the answer took longer than --request-seconds {self._options.request_seconds:g}",
+                f"the answer took longer than --request-seconds {self._options.request_seconds:g} "
+                f"or the request's own {TIMEOUT_HEADER} allow",
                 "timeout",
             )
             return await reply.fail(problem)
@@ -223,6 +229,12 @@ class _Whole:
 
     async def finish(self) -> web.StreamResponse:
         return web.json_response(whole(self._chunks))
+
+
+def _patience(request: web.Request) -> float:
+    """Seconds that the client waits; what cannot be read binds nobody."""
+    given = request.headers.get(TIMEOUT_HEADER, "")
+    return int(given) / 1000 if given.isascii() and given.isdigit() else math.inf
 
 
 async def _body(request: web.Request) -> dict[str, Any]:

@@ -144,6 +144,15 @@ class TestChat:
         assert response.status == 504
         assert "--request-seconds 0.1" in (await response.json())["error"]["message"]
 
+    async def test_nobody_is_worked_for_longer_than_they_wait(self, start: Start) -> None:
+        _, client = await start(SLOW)
+        waits = {"x-request-timeout-ms": "50"}
+        response = await client.post(CHAT, json=QUESTION, headers=waits)
+        assert response.status == 504
+        _, client = await start()
+        waits = {"x-request-timeout-ms": "soon"}
+        assert (await client.post(CHAT, json=QUESTION, headers=waits)).status == 200
+
     async def test_a_stream_that_takes_too_long_ends_with_an_error(self, start: Start) -> None:
         _, client = await start(SLOW, request_seconds=0.1)
         response = await client.post(CHAT, json=QUESTION | {"stream": True})
