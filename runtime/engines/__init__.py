@@ -1,8 +1,17 @@
 """How members are asked: one small interface over every engine, always as a stream so that closing
 it stops the generation."""
 
-from runtime.engines.base import Chunk, Engine, EngineError, FailureKind, Prompt, Reply
-from runtime.engines.collect import collect
+from runtime.engines.asking import collect
+from runtime.engines.base import (
+    Chunk,
+    Engine,
+    EngineError,
+    FailureKind,
+    Message,
+    Prompt,
+    Reply,
+    Usage,
+)
 from runtime.engines.factory import engine_for
 
 __all__ = [
@@ -10,8 +19,10 @@ __all__ = [
     "Engine",
     "EngineError",
     "FailureKind",
+    "Message",
     "Prompt",
     "Reply",
+    "Usage",
     "collect",
     "engine_for",
 ]

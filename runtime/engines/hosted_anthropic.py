@@ -1,92 +1,92 @@
 """Anthropic's API over the official SDK."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runtime.engines.base import Chunk, Prompt
-from runtime.engines.hosted import CONNECT_SECONDS, READ_SECONDS, Clients
-from runtime.engines.keys import KeyFile
+from runtime.engines.hosted import READ_SECONDS, Faults, not_offered, within
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
     from anthropic.types import RawMessageStreamEvent
 
 
-class HostedAnthropic:
-    """One member that Anthropic answers for."""
+class Anthropic:
+    """See Provider."""
 
-    def __init__(self, key: KeyFile, model: str, url: str | None) -> None:
-        self._model = model
-        self._url = url
-        self._clients = Clients(key, self._make, lambda client: client.close())
-
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
-        """See Engine."""
-        client = await self._clients.get()
-        import anthropic
-        import httpx2
-
-        began = False
-        try:
-            answer = await client.messages.create(**self._request(prompt))
-            async with answer:
-                async for event in answer:
-                    began = True
-                    yield _chunk(event)
-        except anthropic.APIStatusError as error:
-            raise self._clients.refusal(error.status_code, error.message) from error
-        except anthropic.APIConnectionError as error:
-            raise self._clients.unreachable(error, began=began) from error
-        except anthropic.APIError as error:
-            raise self._clients.aborted(error.message) from error
-        except httpx2.HTTPError as error:
-            raise self._clients.unreachable(error, began=began) from error
-        except ValueError as error:
-            raise self._clients.not_our_language(error) from error
-
-    async def check(self) -> None:
-        """See Engine."""
-        await self._clients.check()
-
-    async def close(self) -> None:
-        """See Engine."""
-        await self._clients.close()
-
-    def _make(self, key: str) -> "AsyncAnthropic":
-        import httpx2
+    def connect(self, key: str, url: str | None) -> "AsyncAnthropic":
+        """See Provider."""
         from anthropic import AsyncAnthropic
 
         return AsyncAnthropic(
             api_key=key,
-            base_url=self._url,
-            max_retries=0,  # the vote goes on without it instead
-            timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+            base_url=url,
+            max_retries=0,  # who asks knows when that is safe, and how much time is left
+            timeout=within(READ_SECONDS),
         )
 
-    def _request(self, prompt: Prompt) -> dict[str, Any]:
-        request: dict[str, Any] = {
-            "model": self._model,
-            "system": prompt.system,
-            "messages": [{"role": "user", "content": prompt.user}],
-            "max_tokens": prompt.max_tokens,
-            "stream": True,
-        }
-        # Not every model takes these, so the SDK has no parameter for them; this API has no seed.
-        extra: dict[str, Any] = {}
-        if prompt.sampling.temperature is not None:
-            extra["temperature"] = min(float(prompt.sampling.temperature), 1.0)
-        if prompt.sampling.top_p is not None:
-            extra["top_p"] = float(prompt.sampling.top_p)
-        if extra:
-            request["extra_body"] = extra
-        if prompt.schema is not None:
-            request["output_config"] = {"format": {"type": "json_schema", "schema": prompt.schema}}
-        return request
+    async def disconnect(self, client: "AsyncAnthropic") -> None:
+        """See Provider."""
+        await client.close()
+
+    def faults(self) -> Faults:
+        """See Provider."""
+        import anthropic
+        import httpx2
+
+        return Faults(
+            refused=(anthropic.APIStatusError,),
+            unreachable=(anthropic.APIConnectionError, httpx2.HTTPError),
+            gave_up=(anthropic.APIError,),
+        )
+
+    async def stream(
+        self, client: "AsyncAnthropic", model: str, prompt: Prompt, seconds: float
+    ) -> AsyncGenerator[Chunk, None]:
+        """See Provider."""
+        request = _request(model, prompt)
+        async with await client.messages.create(**request, timeout=within(seconds)) as answer:
+            async for event in answer:
+                yield _chunk(event)
+
+    async def embed(
+        self, client: "AsyncAnthropic", model: str, texts: Sequence[str], seconds: float
+    ) -> list[list[float]]:
+        """See Provider."""
+        return await not_offered("Anthropic")
+
+
+def _request(model: str, prompt: Prompt) -> dict[str, Any]:
+    sampling = prompt.sampling
+    request: dict[str, Any] = {
+        "model": model,
+        "messages": [{"role": said.role, "content": said.content} for said in prompt.turns],
+        "max_tokens": prompt.max_tokens,
+        "stream": True,
+    }
+    if prompt.system:
+        request["system"] = prompt.system
+    if prompt.stop:
+        request["stop_sequences"] = list(prompt.stop)
+    # Not every model takes these, so the SDK has no parameter for them; this API has no seed.
+    extra: dict[str, Any] = {}
+    if sampling.temperature is not None:
+        extra["temperature"] = min(float(sampling.temperature), 1.0)
+    if sampling.top_p is not None:
+        extra["top_p"] = float(sampling.top_p)
+    if extra:
+        request["extra_body"] = extra
+    if prompt.schema is not None:
+        request["output_config"] = {"format": {"type": "json_schema", "schema": prompt.schema}}
+    return request
 
 
 def _chunk(event: "RawMessageStreamEvent") -> Chunk:
     if event.type == "message_start":
-        return Chunk(prompt_tokens=event.message.usage.input_tokens)
+        usage = event.message.usage
+        read, made = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
+        # This API counts what it found in its cache, or put there, apart.
+        return Chunk(prompt_tokens=usage.input_tokens + read + made, cached_tokens=read)
     if event.type == "content_block_delta" and event.delta.type == "text_delta":
         return Chunk(text=event.delta.text)
     if event.type == "message_delta":

@@ -1,99 +1,82 @@
 """OpenAI's API, or one that speaks like it, over the official SDK."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from runtime.engines import openai_format
 from runtime.engines.base import Chunk, Prompt
-from runtime.engines.hosted import CONNECT_SECONDS, READ_SECONDS, Clients
-from runtime.engines.keys import KeyFile
+from runtime.engines.hosted import READ_SECONDS, Faults, within
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
     from openai.types.chat import ChatCompletionChunk
 
 
-class HostedOpenAI:
-    """One member that OpenAI answers for."""
+class OpenAI:
+    """See Provider."""
 
-    def __init__(self, key: KeyFile, model: str, url: str | None) -> None:
-        self._model = model
-        self._url = url
-        self._clients = Clients(key, self._make, lambda client: client.close())
+    def __init__(self, *, logprobs: bool) -> None:
+        self._logprobs = logprobs
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
-        """See Engine."""
-        client = await self._clients.get()
-        import httpx2
-        import openai
-
-        began = False
-        try:
-            answer = await client.chat.completions.create(**self._request(prompt))
-            async with answer:
-                async for event in answer:
-                    began = True
-                    yield _chunk(event)
-        except openai.APIStatusError as error:
-            raise self._clients.refusal(error.status_code, error.message) from error
-        except openai.APIConnectionError as error:
-            raise self._clients.unreachable(error, began=began) from error
-        except openai.APIError as error:
-            raise self._clients.aborted(error.message) from error
-        except httpx2.HTTPError as error:
-            raise self._clients.unreachable(error, began=began) from error
-        except ValueError as error:
-            raise self._clients.not_our_language(error) from error
-
-    async def check(self) -> None:
-        """See Engine."""
-        await self._clients.check()
-
-    async def close(self) -> None:
-        """See Engine."""
-        await self._clients.close()
-
-    def _make(self, key: str) -> "AsyncOpenAI":
-        import httpx2
+    def connect(self, key: str, url: str | None) -> "AsyncOpenAI":
+        """See Provider."""
         from openai import AsyncOpenAI
 
         return AsyncOpenAI(
             api_key=key,
-            base_url=None if self._url is None else f"{self._url.rstrip('/')}/v1",
-            max_retries=0,  # the vote goes on without it instead
-            timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+            base_url=None if url is None else f"{url.rstrip('/')}/v1",
+            max_retries=0,  # who asks knows when that is safe, and how much time is left
+            timeout=within(READ_SECONDS),
         )
 
-    def _request(self, prompt: Prompt) -> dict[str, Any]:
-        sampling = prompt.sampling
-        request: dict[str, Any] = {
-            "model": self._model,
-            "messages": [
-                {"role": "system", "content": prompt.system},
-                {"role": "user", "content": prompt.user},
-            ],
-            "max_completion_tokens": prompt.max_tokens,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-        if sampling.temperature is not None:
-            request["temperature"] = float(sampling.temperature)
-        if sampling.top_p is not None:
-            request["top_p"] = float(sampling.top_p)
-        if sampling.seed is not None:
-            request["seed"] = sampling.seed
-        if prompt.schema is not None:
-            request["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {"name": "answer", "strict": True, "schema": prompt.schema},
-            }
-        return request
+    async def disconnect(self, client: "AsyncOpenAI") -> None:
+        """See Provider."""
+        await client.close()
+
+    def faults(self) -> Faults:
+        """See Provider."""
+        import httpx2
+        import openai
+
+        return Faults(
+            refused=(openai.APIStatusError,),
+            unreachable=(openai.APIConnectionError, httpx2.HTTPError),
+            gave_up=(openai.APIError,),
+        )
+
+    async def stream(
+        self, client: "AsyncOpenAI", model: str, prompt: Prompt, seconds: float
+    ) -> AsyncGenerator[Chunk, None]:
+        """See Provider."""
+        request: dict[str, Any] = openai_format.request(
+            model, prompt, limit="max_completion_tokens"
+        ) | {"timeout": within(seconds)}
+        if prompt.logprobs and self._logprobs:
+            request["logprobs"] = True
+        async with await client.chat.completions.create(**request) as answer:
+            async for event in answer:
+                yield _chunk(event)
+
+    async def embed(
+        self, client: "AsyncOpenAI", model: str, texts: Sequence[str], seconds: float
+    ) -> list[list[float]]:
+        """See Provider."""
+        answer = await client.embeddings.create(
+            model=model, input=list(texts), timeout=within(seconds)
+        )
+        return [item.embedding for item in sorted(answer.data, key=lambda item: item.index)]
 
 
 def _chunk(event: "ChatCompletionChunk") -> Chunk:
     choice = event.choices[0] if event.choices else None
+    usage = event.usage
+    details = usage.prompt_tokens_details if usage else None
+    logprobs = choice.logprobs.content if choice and choice.logprobs else None
     return Chunk(
         text=(choice.delta.content or "") if choice and choice.delta else "",
         finish=choice.finish_reason if choice else None,
-        prompt_tokens=event.usage.prompt_tokens if event.usage else None,
-        completion_tokens=event.usage.completion_tokens if event.usage else None,
+        prompt_tokens=usage.prompt_tokens if usage else None,
+        cached_tokens=details.cached_tokens if details else None,
+        completion_tokens=usage.completion_tokens if usage else None,
+        logprobs=tuple(token.logprob for token in logprobs or ()),
     )

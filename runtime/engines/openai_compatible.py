@@ -1,65 +1,89 @@
-"""llama.cpp and vLLM pods: OpenAI's chat API as server-sent events over aiohttp."""
+"""llama.cpp and vLLM pods: OpenAI's API over aiohttp, on connections that stay open."""
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator
+import math
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from aiohttp.http_exceptions import LineTooLong
+import orjson
 
+from runtime.engines import openai_format
 from runtime.engines.base import Chunk, EngineError, Prompt
+from runtime.engines.refusals import refused
+from runtime.engines.sse import Events, LineTooLongError
 
 #: To a pod of the same cluster. An answer's own time is bounded by whoever asks.
 CONNECT_SECONDS = 3.0
 #: A frozen process still accepts connections: only a read timeout notices.
 CHECK_SECONDS = 2.0
-#: Statuses that speak of the request, not of the engine.
-_REQUEST_AT_FAULT = frozenset({400, 413, 422})
+#: How long the answer is of use to us, in milliseconds: the header that Envoy and Istio read.
+TIMEOUT_HEADER = "x-request-timeout-ms"
+
+_EVENT_STREAM = "text/event-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One member revision's Service, and how its engine is spoken to."""
+
+    url: str
+    model: str
+    #: For prose, against loops.
+    frequency_penalty: float = 0.0
 
 
 class OpenAICompatible:
-    """One member revision's Service. The HTTP session is shared and stays open."""
+    """A pod that is asked. The HTTP session is shared and stays open."""
 
-    def __init__(
-        self, http: aiohttp.ClientSession, url: str, model: str, *, repetition_penalty: float = 0.0
-    ) -> None:
+    def __init__(self, http: aiohttp.ClientSession, pod: Pod) -> None:
         self._http = http
-        self._url = url.rstrip("/")
-        self._model = model
-        self._repetition_penalty = repetition_penalty
+        self._pod = pod
+        self._url = pod.url.rstrip("/")
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
+    async def stream(self, prompt: Prompt, seconds: float) -> AsyncGenerator[Chunk, None]:
         """See Engine."""
-        headers = {"traceparent": prompt.traceparent} if prompt.traceparent else {}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
         began = False
+        events = Events()
         try:
-            async with self._http.post(
-                f"{self._url}/v1/chat/completions",
-                json=self._body(prompt),
-                headers=headers,
-                timeout=timeout,
-            ) as response:
-                if response.status != 200:
-                    raise await _refusal(response)
-                began = True
-                async for line in response.content:
-                    data = line.removeprefix(b"data:").strip()
-                    if data == b"[DONE]":
-                        return
-                    if data and line.startswith(b"data:"):
-                        yield _chunk(data)
+            async with self._post(
+                "chat/completions", self._body(prompt), seconds, prompt
+            ) as answer:
+                await self._expect(answer, _EVENT_STREAM)
+                async for piece in answer.content.iter_any():
+                    began = True
+                    for data in events.feed(piece):
+                        if data == b"[DONE]":
+                            return
+                        yield openai_format.chunk(data)
         except aiohttp.ConnectionTimeoutError as error:
-            raise EngineError("Connect", f"{self._url} took no connection") from error
+            raise EngineError("Connect", f"{self._url} took no connection", passing=True) from error
         except (aiohttp.ClientError, ConnectionError) as error:
             if began:
                 raise EngineError("CutStream", "the connection broke in mid-answer") from error
-            raise EngineError("Connect", f"{self._url}: {_reason(error)}") from error
-        except (ValueError, LineTooLong) as error:
+            raise EngineError("Connect", f"{self._url}: {_reason(error)}", passing=True) from error
+        except LineTooLongError as error:
             raise EngineError("Protocol", f"{self._url} does not speak server-sent events") from (
                 error
             )
+
+    async def embed(self, texts: Sequence[str], seconds: float) -> list[list[float]]:
+        """See Engine."""
+        body = {"model": self._pod.model, "input": list(texts)}
+        try:
+            async with asyncio.timeout(seconds):
+                async with self._post("embeddings", body, seconds, None) as answer:
+                    if answer.status in (404, 501):
+                        raise EngineError(
+                            "NotOffered", f"{self._url} makes no embeddings", blames_member=False
+                        )
+                    await self._expect(answer, "application/json")
+                    return openai_format.vectors(await answer.read(), len(texts))
+        except TimeoutError:
+            raise EngineError("Timeout", "no embeddings within the time it had") from None
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise EngineError("Connect", f"{self._url}: {_reason(error)}", passing=True) from error
 
     async def check(self) -> None:
         """Ask ``/readyz``."""
@@ -80,63 +104,36 @@ class OpenAICompatible:
     async def close(self) -> None:
         """The session belongs to the gateway."""
 
-    def _body(self, prompt: Prompt) -> dict[str, Any]:
-        sampling = prompt.sampling
-        body: dict[str, Any] = {
-            "model": self._model,
-            "messages": [
-                {"role": "system", "content": prompt.system},
-                {"role": "user", "content": prompt.user},
-            ],
-            "max_tokens": prompt.max_tokens,
-            "stream": True,
-            "stream_options": {"include_usage": True},
+    def _post(self, what: str, body: dict[str, Any], seconds: float, prompt: Prompt | None) -> Any:
+        headers = {
+            "content-type": "application/json",
+            TIMEOUT_HEADER: str(math.ceil(seconds * 1000)),
         }
-        if sampling.temperature is not None:
-            body["temperature"] = float(sampling.temperature)
-        if sampling.top_p is not None:
-            body["top_p"] = float(sampling.top_p)
-        if sampling.seed is not None:
-            body["seed"] = sampling.seed
-        if prompt.schema is not None:
-            body["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {"name": "answer", "strict": True, "schema": prompt.schema},
-            }
-        elif self._repetition_penalty:
-            body["frequency_penalty"] = self._repetition_penalty
+        if prompt is not None and prompt.traceparent:
+            headers["traceparent"] = prompt.traceparent
+        return self._http.post(
+            f"{self._url}/v1/{what}", data=orjson.dumps(body), headers=headers, timeout=_TIMEOUT
+        )
+
+    async def _expect(self, answer: aiohttp.ClientResponse, media_type: str) -> None:
+        if answer.status != 200:
+            said = (await answer.content.read(300)).decode(errors="replace")
+            raise refused(answer.status, f"{answer.reason}: {said}", answer.headers)
+        if answer.content_type != media_type:
+            raise EngineError(
+                "Protocol", f"{self._url} answers with {answer.content_type}, not {media_type}"
+            )
+
+    def _body(self, prompt: Prompt) -> dict[str, Any]:
+        body = openai_format.request(self._pod.model, prompt, limit="max_tokens")
+        if prompt.logprobs:
+            body["logprobs"] = True
+        if prompt.schema is None and self._pod.frequency_penalty:
+            body["frequency_penalty"] = self._pod.frequency_penalty
         return body
 
 
-def _chunk(data: bytes) -> Chunk:
-    try:
-        event = json.loads(data)
-    except ValueError as error:
-        raise EngineError("Protocol", "the stream holds something that is not JSON") from error
-    if not isinstance(event, dict):
-        raise EngineError("Protocol", "the stream holds something that is not an object")
-    if event.get("error"):
-        raise EngineError("Aborted", f"the engine reports {json.dumps(event['error'])[:300]}")
-    try:
-        usage = event.get("usage") or {}
-        choice = (event.get("choices") or [{}])[0]
-        return Chunk(
-            text=str((choice.get("delta") or {}).get("content") or ""),
-            finish=choice.get("finish_reason"),
-            prompt_tokens=usage.get("prompt_tokens"),
-            completion_tokens=usage.get("completion_tokens"),
-        )
-    except (AttributeError, LookupError, TypeError) as error:
-        raise EngineError("Protocol", "the stream is not OpenAI's chat format") from error
-
-
-async def _refusal(response: aiohttp.ClientResponse) -> EngineError:
-    body = (await response.content.read(300)).decode(errors="replace")
-    return EngineError(
-        "Status",
-        f"{response.status} {response.reason}: {' '.join(body.split())}",
-        blames_member=response.status not in _REQUEST_AT_FAULT,
-    )
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 
 
 def _reason(error: Exception) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 THRESHOLD = 3
 COOL_DOWN_SECONDS = 5.0
 MAX_COOL_DOWN_SECONDS = 60.0
+#: An engine may ask to be left alone for longer, but not for ever.
+MAX_LEAVE_SECONDS = 600.0
 
 
 @dataclass
@@ -59,6 +61,12 @@ class Circuit:
 
     def leave(self) -> None:
         """The request ended without showing anything about the member."""
+        self.trying = False
+
+    def leave_alone(self, now: float, seconds: float) -> None:
+        """It asked not to be asked for so long (``Retry-After``), which nobody should test."""
+        until = now + min(seconds, MAX_LEAVE_SECONDS)
+        self.open_until = max(until, self.open_until or until)
         self.trying = False
 
     def trust_again(self) -> None:

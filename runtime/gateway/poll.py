@@ -97,7 +97,7 @@ async def _one(ask: Ask, patience: float) -> Candidate:
         "Answered",
         answer=answer,
         latency_ms=_milliseconds(started),
-        tokens=TokenCount(prompt=reply.prompt_tokens, completion=reply.completion_tokens),
+        tokens=TokenCount(prompt=reply.usage.prompt, completion=reply.usage.completion),
     )
 
 

@@ -48,11 +48,13 @@ class Scene:
 
 def build(config: GatewayConfig, route: Route, scene: Scene, traceparent: str | None) -> Prompt:
     """The prompt of one member."""
-    return Prompt(
-        system=_system(config, route),
-        user=_user(scene),
-        sampling=route.sampling,
+    return Prompt.of(
+        _system(config, route),
+        _user(scene),
+        route.sampling,
         options=scene.options,
+        # How sure a member is of its choice is worth knowing; of its prose it says little.
+        logprobs=scene.options is not None,
         traceparent=traceparent,
     )
 

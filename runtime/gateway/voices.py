@@ -13,7 +13,7 @@ import structlog
 from crds.gateway import GatewayReport
 from crds.routes import Route, RouteTable
 from crds.storyteller import Voice
-from runtime.engines import Engine, EngineError, Prompt, Reply, collect, engine_for
+from runtime.engines import Chunk, Engine, EngineError, Prompt, Reply, collect, engine_for
 from runtime.gateway.circuit import Circuit
 from runtime.gateway.metrics import Metrics
 from runtime.gateway.words import accept
@@ -69,8 +69,11 @@ class Member:
             reason, message = "Failing", f"it keeps failing: {self._put_out_by}"[:512]
         return Voice(name=self.name, answers=reason is None, reason=reason, message=message)
 
-    async def ask(self, prompt: Prompt, patience: float) -> tuple[str, Reply]:
-        """Ask it; returns the answer and the reply that held it.
+    async def ask(
+        self, prompt: Prompt, patience: float, hear: Callable[[Chunk], None] | None = None
+    ) -> tuple[str, Reply]:
+        """Ask it; returns the answer and the reply that held it. ``hear`` is called with each piece
+        of the answer as it comes.
 
         Raises:
             EngineError: there is no answer.
@@ -79,16 +82,9 @@ class Member:
         if not self._circuit.enter(started):
             raise EngineError("NotReady", "another request is trying whether it is back")
         try:
-            answer, reply = await self._attempt(prompt, patience)
+            answer, reply = await self._attempt(prompt, patience, hear)
         except EngineError as error:
-            self._last_error = error
-            if error.blames_member:
-                before = self._circuit.is_failing
-                self._circuit.fail(time.monotonic())
-                if not before:
-                    self._put_out_by = error
-            else:
-                self._circuit.leave()
+            self._failed(error)
             self._metrics.member_failures.labels(self.name, error.kind).inc()
             raise
         except asyncio.CancelledError:
@@ -107,17 +103,34 @@ class Member:
         await self._idle.wait()
         await self._engine.close()
 
-    async def _attempt(self, prompt: Prompt, patience: float) -> tuple[str, Reply]:
+    def _failed(self, error: EngineError) -> None:
+        before, now = self._circuit.is_failing, time.monotonic()
+        self._last_error = error
+        if error.retry_after is not None:
+            self._circuit.leave_alone(now, error.retry_after)
+        elif error.blames_member:
+            self._circuit.fail(now)
+        else:
+            self._circuit.leave()
+        if self._circuit.is_failing and not before:
+            self._put_out_by = error
+
+    def _put_off(self, error: EngineError) -> None:
+        """It will be asked again. Others should not while it wants to be left alone."""
+        self._metrics.member_failures.labels(self.name, error.kind).inc()
+        if error.retry_after is not None:
+            self._failed(error)
+
+    async def _attempt(
+        self, prompt: Prompt, patience: float, hear: Callable[[Chunk], None] | None
+    ) -> tuple[str, Reply]:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  (coroutines run in tasks)
         self._asks.add(task)
         self._idle.clear()
         try:
-            async with asyncio.timeout(patience):
-                reply = await collect(self._engine, prompt)
+            reply = await collect(self._engine, prompt, patience, hear=hear, put_off=self._put_off)
             return accept(prompt, reply), reply
-        except TimeoutError:
-            raise EngineError("Timeout", "no whole answer within the time it had") from None
         except asyncio.CancelledError:
             if task in self._felled and task.uncancel() == 0:
                 raise self._fell() from None

@@ -32,7 +32,7 @@ ROUTE = Route(
 
 
 def told(scene: Scene) -> str:
-    return build(CONFIG, ROUTE, scene, None).user
+    return build(CONFIG, ROUTE, scene, None).messages[1].content
 
 
 def test_the_system_says_the_world_the_persona_and_the_role_in_that_order() -> None:
@@ -103,7 +103,7 @@ def test_a_players_words_reach_the_user_turn_only() -> None:
         None,
     )
     assert "BANANA" not in made.system
-    assert made.user.count("</story>") == 1
+    assert made.messages[1].content.count("</story>") == 1
 
 
 def test_a_lore_or_persona_that_is_told_in_part_is_named() -> None:

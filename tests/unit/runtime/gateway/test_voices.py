@@ -204,3 +204,27 @@ def test_news_that_a_member_is_back_ends_its_rest() -> None:
     assert circuit.enter(1.0)
     circuit.fail(1.0)
     assert circuit.is_out(1.0), "one failure is enough after that"
+
+
+def test_a_member_is_left_alone_for_as_long_as_it_asks_within_reason() -> None:
+    circuit = Circuit(random.Random(1))
+    assert circuit.enter(0.0)
+    circuit.leave_alone(0.0, 90.0)
+    assert not circuit.admits(89.0)
+    circuit.leave_alone(1.0, 5.0)
+    assert not circuit.admits(89.0), "an earlier word holds"
+    assert circuit.enter(90.0)
+    circuit.leave_alone(90.0, 1e9)
+    assert not circuit.admits(90.0 + 599)
+    assert circuit.admits(90.0 + 600)
+
+
+async def test_a_member_that_wants_to_be_left_alone_is_not_asked(home: House) -> None:
+    session = await home.session()
+    home.stubs[0].behaviour = "busy"
+    home.stubs[1].answer, home.stubs[2].answer = "yes", "no"
+    for _ in range(3):
+        decision = await home.decide(session, **ASK)
+    assert len(home.stubs[0].asked) == 1
+    assert "it rests after failing: Status: 429" in decision["votes"][0]["error"]
+    assert answers(home) == [False, True, True]

@@ -11,7 +11,7 @@ from aiohttp import web
 
 Behaviour = Literal[
     "good", "empty", "error", "bad-request", "cut", "hang", "slow", "garbage", "json-error",
-    "outside", "abort", "no-finish", "long-line", "not-openai",
+    "outside", "abort", "no-finish", "long-line", "not-openai", "busy",
 ]  # fmt: skip
 
 
@@ -70,6 +70,8 @@ async def _chat(stub: Stub, request: web.Request) -> web.StreamResponse:
     match stub.behaviour:
         case "error":
             return web.Response(status=500, text="out of memory")
+        case "busy":
+            return web.Response(status=429, text="slow down", headers={"retry-after": "60"})
         case "bad-request":
             return web.Response(status=400, text="the prompt exceeds the context window")
         case "hang":
