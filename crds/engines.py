@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, StringConstraints
 
-from crds.base import ListAtomic, Model, Rule, exactly_one
+from crds.base import Decimal, ListAtomic, Model, Rule, exactly_one
 from crds.common import SecretKeyRef
 
 EngineKind = Literal["llamacpp", "vllm", "openai", "anthropic", "google"]
@@ -153,6 +153,33 @@ class Hosted(Model):
             alias="baseURL",
             description="Where the API answers. Default: the provider's own address. Set it for a "
             "proxy or a compatible server.",
+        ),
+    ] = None
+
+
+class Price(Model):
+    """What a member's tokens cost."""
+
+    input_per_million_usd: Annotated[
+        Decimal,
+        Field(
+            alias="inputPerMillionUSD",
+            description="US dollars for a million tokens of what it is told, as a string.",
+        ),
+    ]
+    output_per_million_usd: Annotated[
+        Decimal,
+        Field(
+            alias="outputPerMillionUSD",
+            description="US dollars for a million tokens of what it says, as a string.",
+        ),
+    ]
+    cached_per_million_usd: Annotated[
+        Decimal | None,
+        Field(
+            alias="cachedPerMillionUSD",
+            description="US dollars for a million tokens of what it is told and the provider still "
+            "has in its cache. Default: `inputPerMillionUSD`.",
         ),
     ] = None
 

@@ -26,7 +26,7 @@ from crds.common import (
     Status,
     short_name_rule,
 )
-from crds.engines import Engine
+from crds.engines import Engine, Price
 
 QualifiedName = Annotated[
     str,
@@ -164,6 +164,14 @@ class Member(Model):
             ge=1,
             le=600,
             description="How long to wait for its answer. Default: `consensus.timeoutSeconds`.",
+        ),
+    ] = None
+    price: Annotated[
+        Price | None,
+        Field(
+            description="What its tokens cost, for the record of each decision. Set it when you "
+            "pay another price, or know what a pod costs. Default: the list price that Fabula "
+            "ships for a hosted model, otherwise unknown."
         ),
     ] = None
     image: Annotated[

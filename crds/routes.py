@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from crds.base import MemberName, Model
-from crds.engines import EngineKind
+from crds.engines import EngineKind, Price
 from crds.ensemble import Sampling
 
 ROUTES_KEY = "routes.json"
@@ -28,6 +28,10 @@ class Route(Model):
     role: str | None = None
     sampling: Sampling = Sampling()
     timeout_seconds: Annotated[int, Field(ge=1)]
+    #: Tokens of prompt and answer together that surely fit; absent: as the model list says.
+    context_tokens: int | None = None
+    #: Absent: as the model list says.
+    price: Price | None = None
 
 
 class RouteTable(Model):

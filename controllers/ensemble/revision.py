@@ -12,9 +12,9 @@ from controllers.plan import Defaults, Object
 from controllers.pods import child
 from crds.ensemble import Member
 
-#: What may change without a new revision: how much a member counts, how many replicas it has and
-#: how long it is waited for.
-UNVERSIONED = {"weight", "scaling", "timeout_seconds"}
+#: What may change without a new revision: how much a member counts and costs, how many replicas it
+#: has and how long it is waited for.
+UNVERSIONED = {"weight", "price", "scaling", "timeout_seconds"}
 #: Old revisions kept for each member.
 HISTORY = 5
 

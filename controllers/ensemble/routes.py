@@ -10,6 +10,7 @@ from controllers.conditions import timestamp
 from controllers.ensemble.workload import ensemble_labels
 from controllers.plan import Object
 from controllers.pods import child
+from crds.engines import Engine
 from crds.ensemble import Consensus, Member, ModelEnsemble, Sampling
 from crds.gateway import KEYS_DIR
 from crds.routes import ROUTES_KEY, Route, RouteTable
@@ -27,7 +28,7 @@ def route(versioned: Member, member: Member, rev: str, url: str | None, patience
 
     Args:
         versioned: the member as it was at the revision that serves: engine, role, sampling.
-        member: the member as it is in the spec: weight and timeout apply at once.
+        member: the member as it is in the spec: weight, price and timeout apply at once.
         rev: the revision that serves.
         url: base of its API inside the cluster; None for a hosted engine.
         patience: the ensemble's own timeout in seconds.
@@ -46,7 +47,16 @@ def route(versioned: Member, member: Member, rev: str, url: str | None, patience
         role=versioned.role,
         sampling=versioned.sampling or Sampling(),
         timeout_seconds=min(member.timeout_seconds or patience, patience),
+        context_tokens=context_tokens(versioned.engine),
+        price=member.price,
     )
+
+
+def context_tokens(engine: Engine) -> int | None:
+    """Tokens that one conversation may have in a pod; None: the spec does not say."""
+    if engine.llamacpp:
+        return engine.llamacpp.context_tokens // engine.llamacpp.parallel
+    return engine.vllm.context_tokens if engine.vllm else None
 
 
 def minimum_votes(consensus: Consensus, members: Sequence[Member]) -> int:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from crds.base import Model
+from crds.base import Decimal, Model
 from runtime.consensus import Method, Outcome
 
 #: What became of asking one member. ``Skipped``: known to be out, so not asked. ``Cancelled``: the
@@ -43,6 +43,16 @@ class Candidate(Model):
     ] = None
     latency_ms: Annotated[int, Field(description="Until its answer was whole, or it failed.")] = 0
     tokens: TokenCount | None = None
+    cost_usd: Annotated[
+        Decimal | None, Field(description="What it cost in US dollars. Absent: not known.")
+    ] = None
+    certainty: Annotated[
+        float | None,
+        Field(
+            description="How sure the model was of its words, 0 to 1: the geometric mean of the "
+            "probabilities of its tokens. Not a probability of being right. Absent: not known."
+        ),
+    ] = None
     error: Annotated[
         str | None, Field(description="Why there is no answer: one word, then the details.")
     ] = None
@@ -68,6 +78,9 @@ class Ruling(Model):
     text: Annotated[str | None, Field(description="What it wrote, with `Fuse`.")] = None
     latency_ms: int = 0
     tokens: TokenCount | None = None
+    cost_usd: Annotated[
+        Decimal | None, Field(description="What it cost in US dollars. Absent: not known.")
+    ] = None
     error: Annotated[
         str | None, Field(description="Why there is none: one word, then the details.")
     ] = None

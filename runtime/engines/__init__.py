@@ -12,17 +12,23 @@ from runtime.engines.base import (
     Reply,
     Usage,
 )
+from runtime.engines.catalogue import Known, known
 from runtime.engines.factory import engine_for
+from runtime.engines.money import Price, usd
 
 __all__ = [
     "Chunk",
     "Engine",
     "EngineError",
     "FailureKind",
+    "Known",
     "Message",
+    "Price",
     "Prompt",
     "Reply",
     "Usage",
     "collect",
     "engine_for",
+    "known",
+    "usd",
 ]

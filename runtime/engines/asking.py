@@ -105,9 +105,7 @@ class _Answer:
         self._pieces: list[str] = []
         self._length = 0
         self._finish: str | None = None
-        self._prompt: int | None = None
-        self._cached: int | None = None
-        self._completion: int | None = None
+        self._usage = Usage()
         self._logprobs = 0.0
         self._tokens = 0
 
@@ -115,12 +113,8 @@ class _Answer:
         """Take a piece; whether it brought the answer forward."""
         self._events += 1
         self._finish = chunk.finish or self._finish
-        if chunk.prompt_tokens is not None:
-            self._prompt = chunk.prompt_tokens
-        if chunk.cached_tokens is not None:
-            self._cached = chunk.cached_tokens
-        if chunk.completion_tokens is not None:
-            self._completion = chunk.completion_tokens
+        if chunk.usage:
+            self._usage = self._usage.update(chunk.usage)
         if chunk.logprobs:
             self._logprobs += sum(chunk.logprobs)
             self._tokens += len(chunk.logprobs)
@@ -149,6 +143,6 @@ class _Answer:
         return Reply(
             text,
             reason in _CLIPPED,
-            Usage(self._prompt, self._completion, self._cached),
+            self._usage,
             self._logprobs / self._tokens if self._tokens else None,
         )

@@ -143,27 +143,36 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that a call took, as the engine counted them; None: it did not say."""
+
+    prompt: int | None = None
+    #: With what the model thought before it spoke.
+    completion: int | None = None
+    #: Of the prompt, what the provider had in its cache, and what it put there.
+    cached: int | None = None
+    written: int | None = None
+
+    def update(self, later: "Usage") -> "Usage":
+        """What a later count leaves of this one."""
+        return Usage(
+            self.prompt if later.prompt is None else later.prompt,
+            self.completion if later.completion is None else later.completion,
+            self.cached if later.cached is None else later.cached,
+            self.written if later.written is None else later.written,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of an answer. ``finish`` is the engine's own word for why it ended."""
 
     text: str = ""
     finish: str | None = None
-    #: Tokens of the prompt, of those the ones that the provider had in its cache, and of the answer
-    #: with what the model thought before it.
-    prompt_tokens: int | None = None
-    cached_tokens: int | None = None
-    completion_tokens: int | None = None
+    #: So far; it stands in one or more of the pieces.
+    usage: Usage | None = None
     #: Natural logarithms of the probabilities of the tokens in ``text``.
     logprobs: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens that a call took, as the engine counted them; None: it did not say."""
-
-    prompt: int | None = None
-    completion: int | None = None
-    cached: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import aiohttp
 
-from crds.engines import EngineKind
 from crds.routes import Route
 from runtime.engines.base import Chunk, Engine, EngineError, Prompt
+from runtime.engines.catalogue import known
 from runtime.engines.hosted import Hosted, Provider
 from runtime.engines.hosted_anthropic import Anthropic
 from runtime.engines.hosted_google import Google
@@ -30,17 +30,17 @@ def engine_for(route: Route, http: aiohttp.ClientSession) -> Engine:
     if route.key_file is None:
         return Unusable(f"the route of member {route.member} has no keyFile")
     key = KeyFile(route.member, Path(route.key_file), route.key_secret)
-    return Hosted(_provider(route.engine), key, route.model, route.url)
+    return Hosted(_provider(route), key, route.model, route.url)
 
 
-def _provider(engine: EngineKind) -> Provider:
-    match engine:
+def _provider(route: Route) -> Provider:
+    match route.engine:
         case "openai":
-            return OpenAI(logprobs=False)
+            return OpenAI(logprobs=known(route).logprobs)
         case "anthropic":
             return Anthropic()
         case _:
-            return Google(logprobs=False)
+            return Google(logprobs=known(route).logprobs)
 
 
 class Unusable:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from runtime.engines.base import Chunk, Prompt
+from runtime.engines.base import Chunk, Prompt, Usage
 from runtime.engines.hosted import READ_SECONDS, Faults, not_offered, within
 
 if TYPE_CHECKING:
@@ -83,12 +83,16 @@ def _request(model: str, prompt: Prompt) -> dict[str, Any]:
 
 def _chunk(event: "RawMessageStreamEvent") -> Chunk:
     if event.type == "message_start":
-        usage = event.message.usage
-        read, made = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
+        counted = event.message.usage
+        read = counted.cache_read_input_tokens or 0
+        written = counted.cache_creation_input_tokens or 0
         # This API counts what it found in its cache, or put there, apart.
-        return Chunk(prompt_tokens=usage.input_tokens + read + made, cached_tokens=read)
+        prompt = counted.input_tokens + read + written
+        return Chunk(usage=Usage(prompt, cached=read, written=written))
     if event.type == "content_block_delta" and event.delta.type == "text_delta":
         return Chunk(text=event.delta.text)
     if event.type == "message_delta":
-        return Chunk(finish=event.delta.stop_reason, completion_tokens=event.usage.output_tokens)
+        return Chunk(
+            finish=event.delta.stop_reason, usage=Usage(completion=event.usage.output_tokens)
+        )
     return Chunk()

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, cast
 
-from runtime.engines.base import Chunk, EngineError, Prompt
+from runtime.engines.base import Chunk, EngineError, Prompt, Usage
 from runtime.engines.hosted import READ_SECONDS, Faults
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         ContentUnion,
         GenerateContentConfig,
         GenerateContentResponse,
+        GenerateContentResponseUsageMetadata,
         HttpOptions,
     )
 
@@ -128,15 +129,16 @@ def _chunk(event: "GenerateContentResponse") -> Chunk:
         if (candidate and candidate.logprobs_result)
         else None
     )
-    usage = event.usage_metadata
-    said = usage.candidates_token_count if usage else None
-    thought = usage.thoughts_token_count if usage else None
     return Chunk(
         text="".join(part.text for part in parts if part.text and not part.thought),
         finish=candidate.finish_reason.value if candidate and candidate.finish_reason else None,
-        prompt_tokens=usage.prompt_token_count if usage else None,
-        cached_tokens=usage.cached_content_token_count if usage else None,
-        # Thoughts are paid for like words.
-        completion_tokens=None if said is None else said + (thought or 0),
+        usage=_usage(event.usage_metadata) if event.usage_metadata else None,
         logprobs=tuple(token.log_probability or 0.0 for token in chosen or ()),
     )
+
+
+def _usage(usage: "GenerateContentResponseUsageMetadata") -> Usage:
+    said = usage.candidates_token_count
+    # Thoughts are paid for like words.
+    completion = None if said is None else said + (usage.thoughts_token_count or 0)
+    return Usage(usage.prompt_token_count, completion, usage.cached_content_token_count)

@@ -4,11 +4,12 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runtime.engines import openai_format
-from runtime.engines.base import Chunk, Prompt
+from runtime.engines.base import Chunk, Prompt, Usage
 from runtime.engines.hosted import READ_SECONDS, Faults, within
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+    from openai.types import CompletionUsage
     from openai.types.chat import ChatCompletionChunk
 
 
@@ -69,14 +70,20 @@ class OpenAI:
 
 def _chunk(event: "ChatCompletionChunk") -> Chunk:
     choice = event.choices[0] if event.choices else None
-    usage = event.usage
-    details = usage.prompt_tokens_details if usage else None
     logprobs = choice.logprobs.content if choice and choice.logprobs else None
     return Chunk(
         text=(choice.delta.content or "") if choice and choice.delta else "",
         finish=choice.finish_reason if choice else None,
-        prompt_tokens=usage.prompt_tokens if usage else None,
-        cached_tokens=details.cached_tokens if details else None,
-        completion_tokens=usage.completion_tokens if usage else None,
+        usage=_usage(event.usage) if event.usage else None,
         logprobs=tuple(token.logprob for token in logprobs or ()),
+    )
+
+
+def _usage(usage: "CompletionUsage") -> Usage:
+    details = usage.prompt_tokens_details
+    return Usage(
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        details.cached_tokens if details else None,
+        details.cache_write_tokens if details else None,
     )

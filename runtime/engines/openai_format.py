@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from runtime.engines.base import Chunk, EngineError, Prompt
+from runtime.engines.base import Chunk, EngineError, Prompt, Usage
 
 
 def request(model: str, prompt: Prompt, *, limit: str) -> dict[str, Any]:
@@ -50,8 +50,8 @@ def chunk(data: bytes) -> Chunk:
         return Chunk(
             str((choice.get("delta") or {}).get("content") or ""),
             choice.get("finish_reason"),
-            *(_usage(usage) if usage else (None, None, None)),
-            logprobs=_logprobs(choice["logprobs"]) if choice.get("logprobs") else (),
+            _usage(usage) if usage else None,
+            _logprobs(choice["logprobs"]) if choice.get("logprobs") else (),
         )
     except (AttributeError, LookupError, TypeError) as error:
         raise EngineError("Protocol", "the stream is not OpenAI's chat format") from error
@@ -83,9 +83,14 @@ def _object(data: bytes) -> dict[str, Any]:
     return event
 
 
-def _usage(usage: dict[str, Any]) -> tuple[int | None, int | None, int | None]:
+def _usage(usage: dict[str, Any]) -> Usage:
     details = usage.get("prompt_tokens_details") or {}
-    return usage.get("prompt_tokens"), details.get("cached_tokens"), usage.get("completion_tokens")
+    return Usage(
+        usage.get("prompt_tokens"),
+        usage.get("completion_tokens"),
+        details.get("cached_tokens"),
+        details.get("cache_write_tokens"),
+    )
 
 
 def _logprobs(logprobs: dict[str, Any]) -> tuple[float, ...]:

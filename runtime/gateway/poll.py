@@ -9,7 +9,7 @@ from crds.routes import Route
 from runtime.audit import Candidate, TokenCount
 from runtime.audit.replay import ballots_of
 from runtime.consensus import Rules, is_settled
-from runtime.engines import EngineError, Prompt
+from runtime.engines import EngineError, Prompt, Reply
 from runtime.gateway.voices import Seat
 
 #: A cancelled question ends at once; this bounds one that does not.
@@ -97,8 +97,15 @@ async def _one(ask: Ask, patience: float) -> Candidate:
         "Answered",
         answer=answer,
         latency_ms=_milliseconds(started),
-        tokens=TokenCount(prompt=reply.usage.prompt, completion=reply.usage.completion),
+        tokens=tokens_of(reply),
+        cost_usd=ask.seat.known.cost_usd(reply.usage),
+        certainty=None if reply.certainty is None else round(reply.certainty, 4),
     )
+
+
+def tokens_of(reply: Reply) -> TokenCount:
+    """What the engine counted, for the record."""
+    return TokenCount(prompt=reply.usage.prompt, completion=reply.usage.completion)
 
 
 def _candidate(ask: Ask, state: str, **known: object) -> Candidate:

@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import Literal
 
 from crds.gateway import GatewayConfig
-from runtime.audit import Candidate, Ruling, TokenCount
+from runtime.audit import Candidate, Ruling
 from runtime.audit.replay import ballots_of
 from runtime.consensus import Rules
 from runtime.consensus.prose import letters, picked, to_rule_on
 from runtime.engines import EngineError, Prompt
+from runtime.gateway.poll import tokens_of
 from runtime.gateway.prompt import Scene, build, harmless
 from runtime.gateway.voices import Seat
 
@@ -90,23 +91,26 @@ async def rule(
         pick=picked(answer, shown) if kind == "Judge" else None,
         text=answer if kind == "Fuse" else None,
         latency_ms=_milliseconds(started),
-        tokens=TokenCount(prompt=reply.prompt_tokens, completion=reply.completion_tokens),
+        tokens=tokens_of(reply),
+        cost_usd=seat.known.cost_usd(reply.usage),
     )
 
 
 def question(asked: Prompt, kind: Literal["Judge", "Fuse"], texts: Sequence[str]) -> Prompt:
     """What the judge is asked: what everyone was asked, with the texts after the tale and another
     task. The texts are a model's words, made of a player's: data, between marks of their own."""
-    tale, _, _ = asked.user.partition("</story>")
+    *before, said = asked.messages
+    tale, _, _ = said.content.partition("</story>")
     each = min(_WORDS, DRAFTS // len(texts))
     names = letters(len(texts))
     drafts = "\n".join(
         f"{name}: {harmless(text, each)}" for name, text in zip(names, texts, strict=True)
     )
+    task = _PICK if kind == "Judge" else _FUSE
+    told = f"{tale}</story>\n\n<drafts>\n{drafts}\n</drafts>\n\n{task}"
     return replace(
         asked,
-        user=f"{tale}</story>\n\n<drafts>\n{drafts}\n</drafts>\n\n"
-        f"{_PICK if kind == 'Judge' else _FUSE}",
+        messages=(*before, replace(said, content=told)),
         options=names if kind == "Judge" else None,
     )
 

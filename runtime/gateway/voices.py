@@ -13,7 +13,8 @@ import structlog
 from crds.gateway import GatewayReport
 from crds.routes import Route, RouteTable
 from crds.storyteller import Voice
-from runtime.engines import Chunk, Engine, EngineError, Prompt, Reply, collect, engine_for
+from runtime.engines import Chunk, Engine, EngineError, Known, Prompt, Reply, collect, engine_for
+from runtime.engines import known as about
 from runtime.gateway.circuit import Circuit
 from runtime.gateway.metrics import Metrics
 from runtime.gateway.words import accept
@@ -188,10 +189,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A route and the member behind it."""
+    """A route, the member behind it, and what is known of its model."""
 
     route: Route
     member: Member
+    known: Known
 
 
 class Voices:
@@ -222,6 +224,7 @@ class Voices:
                 known.pop(identity)
                 if (identity := _identity(route)) in known
                 else self._member(route),
+                about(route),
             )
             for route in table.routes
         )

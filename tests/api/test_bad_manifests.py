@@ -67,6 +67,8 @@ ROWS = [
     bad("persona from nowhere", STORYTELLER, "spec.persona", {}, "configMapRef", "Required"),
     bad("lore without a name", WORLD, "spec.lore.configMapRef", {}, "configMapRef.name"),
     bad("hosted without a key", ENSEMBLE, E0, {"openai": {"model": "m"}}, "apiKeySecretRef"),
+    bad("half a price", ENSEMBLE, f"{M0}.price", {"inputPerMillionUSD": "1"},
+        "outputPerMillionUSD", "Required"),
     # Unions.
     bad("no engine", ENSEMBLE, E0, {}, E0, ENGINES),
     bad("both engines", ENSEMBLE, E0, {"llamacpp": LLAMA, "openai": HOSTED}, E0, ENGINES),
@@ -134,6 +136,11 @@ ROWS = [
         "engine.vllm.tensorParallel must equal resources.limits['nvidia.com/gpu']"),
     bad("other GPUs, in a text", ENSEMBLE, "spec.members", [vllm("big", gpus="1")], M0,
         "tensorParallel must equal"),
+    bad("a price as a number", ENSEMBLE, f"{M0}.price",
+        {"inputPerMillionUSD": 2.5, "outputPerMillionUSD": "10"}, f"{M0}.price.inputPerMillionUSD"),
+    bad("a price below nothing", ENSEMBLE, f"{M0}.price",
+        {"inputPerMillionUSD": "-1", "outputPerMillionUSD": "10"},
+        f"{M0}.price.inputPerMillionUSD", MATCH),
     # What does not go together.
     bad("a pod for a hosted member", ENSEMBLE, "spec.members",
         [hosted("oracle", "anthropic", image="x:1")], M0,

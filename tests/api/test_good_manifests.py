@@ -33,6 +33,8 @@ EXAMPLES = [
     if document and document.get("apiVersion", "").startswith("fabula.dev/")
 ]
 
+PRICE = {"inputPerMillionUSD": "2.5", "outputPerMillionUSD": "10"}
+
 GOOD = [
     WORLD,
     ENSEMBLE,
@@ -61,7 +63,8 @@ GOOD = [
                 vllm("larger", gpus="2", nodeSelector={"nvidia.com/gpu.product": "H100"}),
                 hosted("first", "openai", weight=4),
                 hosted("second", "anthropic", timeoutSeconds=30),
-                hosted("third", "google"),
+                hosted("third", "google", price=PRICE),
+                member("priced", price=PRICE | {"cachedPerMillionUSD": "0.012345"}),
             ],
             "consensus": {"minimumVotes": 6, "whenNoQuorum": "Fallback"},
         },

@@ -140,7 +140,7 @@ def _config() -> GatewayConfig:
         title="Emberfall",
         lore="Ash falls like snow. " * 20,
         persona="You are the bard.",
-        fallback_lines=["The bard waits."],
+        fallback_lines=("The bard waits.",),
         routes_config_map="narrators-routes",
     )
 

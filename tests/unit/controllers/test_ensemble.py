@@ -167,6 +167,14 @@ def test_a_hosted_member_has_a_route_and_no_pod() -> None:
     assert condition(result).status == "True"
 
 
+def test_gateways_are_told_prices_and_how_much_fits() -> None:
+    price = {"inputPerMillionUSD": "0.1", "outputPerMillionUSD": "0.2"}
+    result, _ = settle(ensemble(llamacpp("jester", price=price), hosted("oracle")))
+    assert routes(result)["jester"]["price"] == price
+    assert routes(result)["jester"]["contextTokens"] == 2048, "shared by two at a time"
+    assert not {"price", "contextTokens"} & routes(result)["oracle"].keys()
+
+
 def test_a_stopped_member_is_not_asked() -> None:
     made = ensemble(llamacpp("chronicler"), llamacpp("jester", scaling={"minReplicas": 0}))
     result, _ = settle(made)

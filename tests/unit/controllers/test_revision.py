@@ -27,9 +27,15 @@ def test_changes_with_what_the_member_is(change: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"weight": 7}, {"scaling": {"minReplicas": 3}}, {"timeoutSeconds": 9}]
+    "change",
+    [
+        {"weight": 7},
+        {"scaling": {"minReplicas": 3}},
+        {"timeoutSeconds": 9},
+        {"price": {"inputPerMillionUSD": "1", "outputPerMillionUSD": "2"}},
+    ],
 )
-def test_stays_with_how_much_it_counts(change: dict[str, object]) -> None:
+def test_stays_with_how_much_it_counts_and_costs(change: dict[str, object]) -> None:
     assert revision(member(**change)) == revision(member())
 
 

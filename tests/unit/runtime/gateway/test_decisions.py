@@ -13,6 +13,19 @@ OPTIONS = ["Open the gate", "Ring the bell", "Ask for a song"]
 ASK = {"question": "The guard sees Mara. What does he do?", "options": OPTIONS}
 
 
+async def test_a_candidate_says_what_it_cost_where_that_is_known(home: House) -> None:
+    routes = home.gateway.following.routes
+    assert routes is not None
+    table = [route.dump() for route in routes.routes]
+    table[0] |= {"price": {"inputPerMillionUSD": "2", "outputPerMillionUSD": "10"}}
+    home.write_routes(generation=8, routes=table)
+    await eventually(lambda: home.gateway.report().routes_generation == 8)
+    decision = await home.decide(await home.session(), question="Why?")
+    record = (await home.client.get(f"/v1/decisions/{decision['id']}")).json()
+    assert record["candidates"][0]["costUsd"] == "0.00015"
+    assert all("costUsd" not in candidate for candidate in record["candidates"][1:])
+
+
 async def test_the_weighted_vote_decides_and_everyone_is_heard(home: House) -> None:
     for stub, answer in zip(home.stubs, [OPTIONS[1], OPTIONS[0], OPTIONS[0]], strict=True):
         stub.answer = answer

@@ -215,7 +215,7 @@ async def test_many_long_texts_fit_a_small_window(home: House) -> None:
     route = home.gateway.voices.seats[0].route
     asked = build(config, route, Scene("What happens?", None), None)
     prompt = question(asked, "Judge", ["x" * 5000] * 16)
-    assert len(prompt.user) < len(asked.user) + 6000
+    assert len(prompt.messages[1].content) < len(asked.messages[1].content) + 6000
     assert prompt.options == tuple("ABCDEFGHIJKLMNOP")
 
 
