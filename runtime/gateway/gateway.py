@@ -67,7 +67,8 @@ class Gateway:
         self._stack.push_async_callback(notes.close)
 
         http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, limit_per_host=_CONNECTIONS_PER_HOST)
+            connector=aiohttp.TCPConnector(limit=0, limit_per_host=_CONNECTIONS_PER_HOST),
+            cookie_jar=aiohttp.DummyCookieJar(),  # engines have no business with cookies
         )
         self._stack.push_async_callback(http.close)
         self.voices = Voices(http, self.metrics)

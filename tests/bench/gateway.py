@@ -29,6 +29,8 @@ GATEWAY_CORE, REST_CORE = 0, 1
 SESSIONS = 64
 CONNECTIONS = 16
 RATE = 300.0
+#: What LiteLLM keeps up with here.
+LITELLM_RATE = 30.0
 ASK = json.dumps({"question": "Does it rain?", "options": ["yes", "no"]}).encode()
 CHAT = json.dumps(
     {
@@ -132,6 +134,35 @@ def gateway(folder: Path, port: int, engine: int, members: int) -> Iterator[Proc
         process.stop()
 
 
+@contextmanager
+def litellm(venv: Path, folder: Path, port: int, engine: int) -> Iterator[Process]:
+    """LiteLLM's proxy before the stub, from an environment of its own, calling nobody else."""
+    settings = {
+        "model": "openai/m",
+        "api_base": f"http://127.0.0.1:{engine}/v1",
+        "api_key": "none",
+    }
+    config = folder / "litellm.yaml"
+    # JSON is YAML.
+    config.write_text(json.dumps({"model_list": [{"model_name": "m", "litellm_params": settings}]}))
+    process = Process(
+        GATEWAY_CORE,
+        *(str(venv / "bin" / "litellm"), "--config", str(config), "--telemetry", "False"),
+        *("--host", "127.0.0.1", "--port", str(port)),
+        LITELLM_LOCAL_MODEL_COST_MAP="True",
+        LITELLM_LOCAL_POLICY_TEMPLATES="True",
+        LITELLM_LOCAL_BLOG_POSTS="True",
+        LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS="True",
+        LITELLM_MASTER_KEY=load.KEY,
+        PYTHONPATH="",
+    )
+    try:
+        _until(lambda: b"alive" in _get(port, "/health/liveliness"))
+        yield process
+    finally:
+        process.stop()
+
+
 def _config() -> GatewayConfig:
     return GatewayConfig(
         storyteller="bard",
@@ -220,6 +251,23 @@ async def measure(port: int, engine: int, seconds: float, folder: Path) -> list[
     return rows
 
 
+async def measure_litellm(venv: Path, port: int, engine: int, seconds: float) -> list[Row]:
+    """LiteLLM's proxy in the gateway's place. It counts and records nothing."""
+
+    def through(_: int) -> tuple[str, bytes]:
+        return "/v1/chat/completions", CHAT
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        litellm(venv, Path(folder), port, engine) as proxy,
+    ):
+        await load.saturate(port, through, CONNECTIONS, 2)
+        steady = load.steady(port, through, LITELLM_RATE, seconds)
+        rows = [await _row(f"LiteLLM, {LITELLM_RATE:g}/s", proxy, steady)]
+        full = load.saturate(port, through, CONNECTIONS, seconds)
+        return [*rows, await _row(f"LiteLLM, {CONNECTIONS} at once", proxy, full)]
+
+
 async def _row(what: str, process: Process, work: Awaitable[Figures]) -> Row:
     cpu, memory = process.cpu, process.memory
     figures = await work
@@ -229,7 +277,8 @@ async def _row(what: str, process: Process, work: Awaitable[Figures]) -> Row:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each phase")
-    parser.add_argument("--port", type=int, default=21200, help="first of two ports")
+    parser.add_argument("--port", type=int, default=21200, help="first of three ports")
+    parser.add_argument("--litellm", type=Path, help="an environment with litellm[proxy]")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {REST_CORE})
     engine = arguments.port + 1
@@ -238,6 +287,11 @@ def main() -> None:
         _until(lambda: _get(engine, "/readyz") == b"ok\n")
         with tempfile.TemporaryDirectory() as folder:
             rows = uvloop.run(measure(arguments.port, engine, arguments.seconds, Path(folder)))
+            if arguments.litellm:
+                proxy = measure_litellm(
+                    arguments.litellm, arguments.port + 2, engine, arguments.seconds
+                )
+                rows += uvloop.run(proxy)
     finally:
         stub.stop()
     print(HEAD)

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+#: What every request is sent with, for servers that want a key.
+KEY = "sk-bench"
 _HOST = "127.0.0.1"
 
 
@@ -50,7 +52,8 @@ class Client:
             self._reader, self._writer = await asyncio.open_connection(_HOST, self._port)
         self._writer.write(
             b"POST %b HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
-            b"content-length: %d\r\n\r\n%b" % (path.encode(), len(body), body)
+            b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b"
+            % (path.encode(), KEY.encode(), len(body), body)
         )
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         status = int(head.split(b" ", 2)[1])
