@@ -78,7 +78,7 @@ async def _listen(
                 if answer.add(chunk):
                     # The timer moves only now and then: that is exact enough, and costs little.
                     limit = min(deadline, clock() + stall)
-                    if limit < due or limit > due + stall / 8:
+                    if limit != due and (limit == deadline or abs(limit - due) > stall / 8):
                         patience.reschedule(due := limit)
     except TimeoutError:
         if due < deadline:
