@@ -20,6 +20,7 @@ from operators.triggers import Sighting
 from operators.watch import MANAGED_BY, OURS, SHARED, Watches, settings
 
 VERBS = ["list", "watch", "patch"]
+SECONDS = 120
 
 
 def world(name: str, version: int) -> Object:
@@ -29,7 +30,7 @@ def world(name: str, version: int) -> Object:
 
 @dataclass
 class ApiServer:
-    """Discovery, empty lists, and one watch of worlds that a test feeds."""
+    """Discovery, empty lists, and a watch of worlds, the newest of which a test feeds."""
 
     events: "asyncio.Queue[Object]" = field(default_factory=asyncio.Queue)
     listed: list[Object] = field(default_factory=list)
@@ -55,9 +56,11 @@ class ApiServer:
         response = web.StreamResponse()
         await response.prepare(request)
         if plural == "worlds":
+            # Its own queue: a watch that was given up may still wait here for what is not its.
+            events = self.events = asyncio.Queue()
             self.watching.set()
             while True:
-                event = await self.events.get()
+                event = await events.get()
                 await response.write(json.dumps(event).encode() + b"\n")
         await asyncio.Event().wait()
         return response
@@ -113,7 +116,7 @@ async def setting() -> AsyncIterator[Setting]:
 async def test_what_is_and_what_comes_is_seen_and_nothing_is_written(setting: Setting) -> None:
     server = setting.server
     server.listed = [world("ember", 1)]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(SECONDS):
         first = await setting.seen.get()
         assert first.ref == Ref(API_VERSION, "World", "play", "ember")
         assert setting.watches.established
@@ -131,7 +134,7 @@ async def test_a_watch_that_cannot_go_on_is_begun_anew(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "RETRY_BASE", 0.01)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(SECONDS):
         await setting.server.watching.wait()
         setting.server.watching.clear()
         error = {"kind": "Status", "code": 403, "message": "no more"}
