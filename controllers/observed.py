@@ -44,7 +44,8 @@ class StorytellerObserved:
     ensemble: ModelEnsemble | None = None
     #: By ConfigMap name: persona, and the lore of the world; a missing one is absent.
     config_maps: Mapping[str, Object] = field(default_factory=dict)
-    #: StatefulSets, Services, ServiceAccounts, Roles, RoleBindings, ConfigMaps.
+    #: StatefulSets, Services, ServiceAccounts, Roles, RoleBindings, ConfigMaps, and
+    #: PodDisruptionBudgets.
     children: Children = field(default_factory=Children)
     pods: tuple[Object, ...] = ()
     #: What each gateway says of itself, by pod name; one that did not answer is absent.

@@ -1,15 +1,17 @@
 """What operator and gateway tell each other: the gateway's configuration and its report."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from crds.base import Model
-from crds.storyteller import Voice
+from crds.storyteller import Sessions, Voice
 
 CONFIG_KEY = "gateway.json"
 #: Where the Secret of a hosted member is mounted: ``KEYS_DIR/<member>/<key>``.
 KEYS_DIR = "/var/run/fabula/keys"
+#: Where the address of the World's hot store is mounted: ``STORES_DIR/hot/<key>``.
+STORES_DIR = "/var/run/fabula/stores"
 #: Where the gateway's volume is mounted.
 DATA_DIR = "/var/lib/fabula"
 DEFAULT_PERSONA = (
@@ -29,8 +31,18 @@ class GatewayConfig(Model):
     lore: str = ""
     persona: str = DEFAULT_PERSONA
     fallback_lines: Annotated[tuple[str, ...], Field(strict=False)] = DEFAULT_FALLBACK
+    sessions: Sessions = Sessions()
     #: The ConfigMap with the route table.
     routes_config_map: str
+
+
+class StoreReport(Model):
+    """Where this gateway keeps sessions, and whether it can."""
+
+    kind: Literal["Embedded", "Redis"]
+    #: Why it cannot; absent: it can.
+    reason: Literal["MissingSecret", "Unreachable"] | None = None
+    message: Annotated[str | None, Field(max_length=512)] = None
 
 
 class GatewayReport(Model):
@@ -46,3 +58,4 @@ class GatewayReport(Model):
     quorum: bool = False
     #: Decisions in the log.
     decisions: int = 0
+    store: StoreReport = StoreReport(kind="Embedded")

@@ -42,6 +42,38 @@ class Fallback(Model):
     ]
 
 
+class Sessions(Model):
+    """How long a story stays in mind."""
+
+    context_tokens: Annotated[
+        int,
+        Field(
+            ge=512,
+            le=1_048_576,
+            description="The most that a member is told with one question, in tokens, its answer "
+            "included. Default 8192. A member whose own window is smaller is told less. Facts are "
+            "always told, then as many of the latest turns as fit. More costs more.",
+        ),
+    ] = 8192
+    handover: Annotated[
+        Literal["Summarize", "Truncate"],
+        Field(
+            description="What a new chapter begins with when the window is full or the models "
+            "change, beside the facts and the last turn: `Summarize` (default) a summary that a "
+            "member wrote, `Truncate` as many of the last turns as fill half of the window."
+        ),
+    ] = "Summarize"
+    expire_after_hours: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=8760,
+            description="Hours after its last turn until a session is forgotten. Default 72. Its "
+            "decisions stay in the log.",
+        ),
+    ] = 72
+
+
 class DecisionLog(Model):
     """Where decisions are written."""
 
@@ -90,10 +122,14 @@ class StorytellerSpec(Model):
         Field(
             ge=1,
             le=9,
-            description="Gateways. Default 1. Sessions live in an embedded store that one gateway "
-            "owns, so more than one is refused without a World and held back with one.",
+            description="Gateways. Default 1. More need a World with `stores.hot`, where all of "
+            "them find the sessions: without a World more than one is refused, with one that has "
+            "no hot store one runs.",
         ),
     ] = 1
+    sessions: Annotated[
+        Sessions, Field(description="How long a story stays in mind. Default: see its fields.")
+    ] = Sessions()
     fallback: Annotated[
         Fallback | None,
         Field(description="What is said when no model can answer. Default: one quiet line."),
@@ -120,8 +156,8 @@ class StorytellerSpec(Model):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "!has(self.replicas) || self.replicas == 1 || has(self.worldRef)",
-            "replicas above 1 need a World whose sessions are kept outside the gateway; set "
-            "replicas to 1, or set worldRef",
+            "replicas above 1 need a World whose spec.stores.hot keeps sessions outside the "
+            "gateway; set replicas to 1, or set worldRef",
             ".replicas",
         ),
     )

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from crds.base import ListMap, Model, Rule
+from crds.base import ListMap, Model, Rule, exactly_one
 from crds.common import (
     AGE_COLUMN,
     READY_COLUMN,
@@ -14,6 +14,7 @@ from crds.common import (
     DeletionPolicy,
     Kind,
     Names,
+    SecretKeyRef,
     Status,
     short_name_rule,
 )
@@ -23,6 +24,46 @@ class Lore(Model):
     """What is true in this world."""
 
     config_map_ref: Annotated[ConfigMapRef, Field(description="The ConfigMap that holds the text.")]
+
+
+class Redis(Model):
+    """A Redis server, 6.2 or later."""
+
+    address_secret_ref: Annotated[
+        SecretKeyRef,
+        Field(
+            description="Its address, as redis://[user:password@]host:port[/database], with "
+            "rediss:// for TLS. It is mounted into the gateways; until it exists they say so and "
+            "serve no sessions."
+        ),
+    ]
+
+
+class HotStore(Model):
+    """Where sessions are kept: exactly one."""
+
+    redis: Annotated[
+        Redis | None,
+        Field(
+            description="Redis. Keep its data on disk (`appendonly yes`); with `appendfsync "
+            "always` a crash of Redis loses no turn, with `everysec` the last second's are made "
+            "good from the gateways' logs."
+        ),
+    ] = None
+
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("redis"),)
+
+
+class Stores(Model):
+    """Where data is kept, by how fast it has to be."""
+
+    hot: Annotated[
+        HotStore | None,
+        Field(
+            description="Sessions, and what the replicas of a gateway have to agree on. Default: "
+            "an embedded store on the volume of the one gateway that may then run."
+        ),
+    ] = None
 
 
 class WorldSpec(Model):
@@ -43,6 +84,10 @@ class WorldSpec(Model):
             "its own persona. Default: nothing."
         ),
     ] = None
+    stores: Annotated[
+        Stores | None,
+        Field(description="Where data is kept outside of the pods. Default: inside of them."),
+    ] = None
     deletion_policy: Annotated[
         DeletionPolicy,
         Field(
@@ -51,6 +96,11 @@ class WorldSpec(Model):
             "Event; a Storyteller of the same name goes on over them. `Delete` removes them."
         ),
     ] = "Retain"
+
+    @property
+    def redis(self) -> Redis | None:
+        """The Redis of the hot store, where there is one."""
+        return self.stores.hot.redis if self.stores and self.stores.hot else None
 
 
 class Inhabitant(Model):

@@ -33,6 +33,7 @@ def gateway_config(seen: StorytellerObserved) -> GatewayConfig:
         lore=lore,
         persona=persona,
         fallback_lines=tuple(spec.fallback.lines) if spec.fallback else DEFAULT_FALLBACK,
+        sessions=spec.sessions,
         routes_config_map=config_map_name(spec.ensemble_ref),
     )
 

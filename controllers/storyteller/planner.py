@@ -1,13 +1,14 @@
 """The plan of a Storyteller: its gateways, what they are told, and what they say of the members."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from controllers import conditions as say
 from controllers.conditions import Verdict
 from controllers.diagnosis import diagnose
 from controllers.observed import StorytellerGone, StorytellerObserved
-from controllers.plan import Event, Object, Plan, owner, split_conflicts
+from controllers.plan import Delete, Event, Object, Plan, Ref, owner, split_conflicts
 from controllers.pods import service, url
 from controllers.storyteller import workload
 from controllers.storyteller.config import config_map, gateway_config
@@ -15,6 +16,7 @@ from controllers.texts import MissingTextError
 from crds.common import API_VERSION
 from crds.ensemble import ModelEnsemble
 from crds.storyteller import StorytellerStatus, Voice
+from crds.world import Redis
 
 #: Seconds between looks at the gateways' reports: when all is well, and when it is not.
 PATIENCE, IMPATIENCE = 10.0, 2.0
@@ -48,6 +50,7 @@ def plan(seen: StorytellerObserved, now: datetime) -> Plan:
     )
     return Plan(
         apply=tuple(ours),
+        delete=_needless(seen, desired) if desired else (),
         events=say.change_events(storyteller.status, status),
         status=status,
         again_in=PATIENCE if verdict.ready else IMPATIENCE,
@@ -81,13 +84,43 @@ def _objects(seen: StorytellerObserved, ensemble: ModelEnsemble) -> list[Object]
     name = workload.gateway_name(meta.name)
     world_policy = seen.world.spec.deletion_policy if seen.world else "Retain"
     policy = storyteller.spec.deletion_policy or world_policy
+    hot = _hot(seen)
+    # Without a hot store sessions live on the volume of one gateway, so one is what runs; and still
+    # until that gateway, restarted, has moved them into the hot store that the World now names.
+    replicas = storyteller.spec.replicas if hot and not _embedded(seen) else 1
     return [
         *workload.identity(storyteller, owners),
         config_map(gateway_config(seen), owners),
         service(name, meta.namespace, workload.labels(meta.name), owners),
-        # Sessions live on the volume of one gateway, so one is what runs.
-        workload.stateful_set(storyteller, ensemble, policy, 1, seen.defaults, owners),
+        *([workload.peers(storyteller, owners)] if hot else []),
+        *([workload.disruption_budget(storyteller, owners)] if replicas > 1 else []),
+        workload.stateful_set(storyteller, ensemble, policy, replicas, hot, seen.defaults, owners),
     ]
+
+
+def _hot(seen: StorytellerObserved) -> Redis | None:
+    return seen.world.spec.redis if seen.world else None
+
+
+def _embedded(seen: StorytellerObserved) -> bool:
+    return any(report.store.kind == "Embedded" for report in seen.reports.values())
+
+
+def _needless(seen: StorytellerObserved, desired: Sequence[Object]) -> tuple[Delete, ...]:
+    """What only several gateways need, where there are not several any more."""
+    meta = seen.storyteller.metadata
+    wanted = {(obj["kind"], obj["metadata"]["name"]) for obj in desired}
+    shared = (
+        ("Service", workload.peers_name(meta.name)),
+        ("PodDisruptionBudget", workload.gateway_name(meta.name)),
+    )
+    own = seen.children.owned_by(meta.uid)
+    found = [own.get(kind, name) for kind, name in shared if (kind, name) not in wanted]
+    return tuple(
+        Delete(Ref.of(obj), obj["metadata"]["uid"])
+        for obj in found
+        if obj and not obj["metadata"].get("deletionTimestamp")
+    )
 
 
 def _missing(seen: StorytellerObserved) -> Verdict | None:
@@ -135,17 +168,50 @@ def _explained(voice: Voice, seen: StorytellerObserved) -> Voice:
 
 def _judge(seen: StorytellerObserved, voices: Sequence[Voice]) -> Verdict:
     """Whether the gateway runs, what it hears, and whether more was asked than can be."""
-    asked = seen.storyteller.spec.replicas
-    heard = _heard(seen, voices)
-    if asked > 1 and heard.ready:
+    spec = seen.storyteller.spec
+    heard = _store(seen) or _heard(seen, voices)
+    if spec.replicas == 1 or not heard.ready:
+        return heard
+    if _hot(seen) is None:
         return Verdict(
             True,
             "SingleReplicaStore",
-            f"1 of {asked} gateways runs: sessions live in an embedded store that one gateway "
-            f"owns; set spec.replicas to 1. {heard.message}",
+            f"1 of {spec.replicas} gateways runs: sessions live in an embedded store that one "
+            f"gateway owns; set spec.stores.hot.redis of World {spec.world_ref}, or set "
+            f"spec.replicas to 1. {heard.message}",
             stalled=True,
         )
+    running = sum(_pod_ready(pod) for pod in seen.pods)
+    if running < spec.replicas:
+        message = f"{heard.message}; {running} of {spec.replicas} gateways are ready"
+        return replace(heard, message=message, reconciling=True)
     return heard
+
+
+def _store(seen: StorytellerObserved) -> Verdict | None:
+    """What keeps every gateway from keeping sessions. A missing Secret is named from the World, so
+    that what a gateway says is not taken for it."""
+    hot = _hot(seen)
+    stores = [report.store for report in seen.reports.values()]
+    if hot is None or not stores or not all(store.reason for store in stores):
+        return None
+    if any(store.reason == "MissingSecret" for store in stores):
+        ref = hot.address_secret_ref
+        return Verdict(
+            False,
+            "SecretNotFound",
+            f"Secret {ref.name} with key {ref.key}, the address of the hot store, is not there; "
+            f"create it: kubectl create secret generic {ref.name} "
+            f"--from-literal={ref.key}=redis://HOST:6379",
+            reconciling=True,
+        )
+    why = next(store.message for store in stores if store.reason)
+    return Verdict(
+        False,
+        "StoreUnreachable",
+        f"the gateways run and keep no sessions: {why}; mend Redis or correct the address in "
+        f"Secret {hot.address_secret_ref.name}",
+    )
 
 
 def _heard(seen: StorytellerObserved, voices: Sequence[Voice]) -> Verdict:

@@ -1,5 +1,5 @@
-"""The objects of a Storyteller's gateway: StatefulSet, Service, and an identity that may read two
-ConfigMaps and nothing else."""
+"""The objects of a Storyteller's gateways: StatefulSet, the Service between replicas and what keeps
+them apart, and an identity that may read two ConfigMaps and nothing else."""
 
 from controllers.ensemble.routes import config_map_name
 from controllers.plan import Defaults, Object
@@ -14,8 +14,9 @@ from controllers.pods import (
 )
 from crds.common import DeletionPolicy
 from crds.ensemble import ModelEnsemble
-from crds.gateway import DATA_DIR, KEYS_DIR
+from crds.gateway import DATA_DIR, KEYS_DIR, STORES_DIR
 from crds.storyteller import Storyteller
+from crds.world import Redis
 
 STORYTELLER = "fabula.dev/storyteller"
 #: Decisions under way may finish when a gateway is stopped: at least so long, and as long as the
@@ -30,6 +31,11 @@ VOLUME = "data"
 def gateway_name(storyteller: str) -> str:
     """The name of every child of a Storyteller."""
     return f"{storyteller}-gateway"
+
+
+def peers_name(storyteller: str) -> str:
+    """The Service whose name has the address of every replica, ready or not."""
+    return f"{gateway_name(storyteller)}-peers"
 
 
 def labels(storyteller: str) -> Object:
@@ -69,11 +75,47 @@ def identity(storyteller: Storyteller, owners: list[Object]) -> list[Object]:
     ]
 
 
+def peers(storyteller: Storyteller, owners: list[Object]) -> Object:
+    """How replicas find each other: a replica that is asked for a decision in the log of another
+    asks that one. It is not the StatefulSet's own `serviceName`, which cannot change."""
+    return child(
+        "v1",
+        "Service",
+        peers_name(storyteller.metadata.name),
+        storyteller.metadata.namespace,
+        labels=labels(storyteller.metadata.name),
+        owners=owners,
+        spec={
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": _match(storyteller.metadata.name),
+            "ports": [{"name": "http", "port": HTTP_PORT, "targetPort": "http"}],
+        },
+    )
+
+
+def disruption_budget(storyteller: Storyteller, owners: list[Object]) -> Object:
+    """Nodes are emptied one replica at a time."""
+    return child(
+        "policy/v1",
+        "PodDisruptionBudget",
+        gateway_name(storyteller.metadata.name),
+        storyteller.metadata.namespace,
+        labels=labels(storyteller.metadata.name),
+        owners=owners,
+        spec={
+            "maxUnavailable": 1,
+            "selector": {"matchLabels": _match(storyteller.metadata.name)},
+        },
+    )
+
+
 def stateful_set(
     storyteller: Storyteller,
     ensemble: ModelEnsemble,
     policy: DeletionPolicy,
     replicas: int,
+    hot: Redis | None,
     defaults: Defaults,
     owners: list[Object],
 ) -> Object:
@@ -84,12 +126,12 @@ def stateful_set(
         ensemble: whose hosted members' keys are mounted.
         policy: what becomes of the volumes with the StatefulSet.
         replicas: how many may run, which is not always how many are asked for.
+        hot: where sessions are kept; None: on the volume.
         defaults: the operator's own choices.
         owners: owner references.
     """
     name, namespace = gateway_name(storyteller.metadata.name), storyteller.metadata.namespace
     tags = labels(storyteller.metadata.name)
-    match = {key: tags[key] for key in ("app.kubernetes.io/name", STORYTELLER)}
     log = storyteller.spec.decision_log
     claim: Object = {
         "accessModes": ["ReadWriteOnce"],
@@ -109,25 +151,35 @@ def stateful_set(
             "replicas": replicas,
             "podManagementPolicy": "Parallel",
             "revisionHistoryLimit": 2,
-            "selector": {"matchLabels": match},
+            "updateStrategy": {"type": "RollingUpdate"},
+            "selector": {"matchLabels": _match(storyteller.metadata.name)},
             "persistentVolumeClaimRetentionPolicy": {
                 "whenDeleted": policy,
                 "whenScaled": "Retain",
             },
             "template": {
                 "metadata": {"labels": tags},
-                "spec": _pod(storyteller, ensemble, defaults, name),
+                "spec": _pod(storyteller, ensemble, hot, defaults, name),
             },
             "volumeClaimTemplates": [{"metadata": {"name": VOLUME, "labels": tags}, "spec": claim}],
         },
     )
 
 
+def _match(storyteller: str) -> Object:
+    tags = labels(storyteller)
+    return {key: tags[key] for key in ("app.kubernetes.io/name", STORYTELLER)}
+
+
 def _pod(
-    storyteller: Storyteller, ensemble: ModelEnsemble, defaults: Defaults, name: str
+    storyteller: Storyteller,
+    ensemble: ModelEnsemble,
+    hot: Redis | None,
+    defaults: Defaults,
+    name: str,
 ) -> Object:
     spec = storyteller.spec
-    keys = _keys(ensemble)
+    files = _files(ensemble, hot)
     drain = max(DRAIN_SECONDS, ensemble.spec.consensus.timeout_seconds + DRAIN_MARGIN)
     env = {
         "FABULA_NAMESPACE": storyteller.metadata.namespace,
@@ -136,6 +188,7 @@ def _pod(
         # The pod leaves its Service in the preStop hook; nothing is left to wait for.
         "FABULA_DRAIN_DELAY_SECONDS": "0",
         "FABULA_DRAIN_SECONDS": str(drain),
+        **(_shared(storyteller, hot, defaults) if hot else {}),
     }
     container = {
         "name": "gateway",
@@ -147,14 +200,25 @@ def _pod(
         "securityContext": CONTAINER_SECURITY,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "lifecycle": {"preStop": {"sleep": {"seconds": LEAVE_SECONDS}}},
-        "startupProbe": http_probe("/readyz", period=1, timeout=2, failures=120),
+        # Not /readyz: a gateway whose store or configuration is away says so and waits for it.
+        "startupProbe": http_probe("/livez", period=1, timeout=2, failures=120),
         "readinessProbe": http_probe("/readyz", period=3, timeout=2, failures=2),
         "livenessProbe": http_probe("/livez", period=20, timeout=10, failures=6),
         "volumeMounts": [
             {"name": VOLUME, "mountPath": DATA_DIR},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of this pod
-            *([{"name": "keys", "mountPath": KEYS_DIR, "readOnly": True}] if keys else []),
+            *({"name": each, "mountPath": path, "readOnly": True} for each, path, _ in files),
         ],
+    }
+    spread: Object = {
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": _match(storyteller.metadata.name)},
+            }
+        ]
     }
     return {
         "serviceAccountName": name,
@@ -163,12 +227,39 @@ def _pod(
         "terminationGracePeriodSeconds": LEAVE_SECONDS + drain + 5,
         # Members are called by full names; the default of 5 dots would look each up four times.
         "dnsConfig": {"options": [{"name": "ndots", "value": "2"}]},
+        # With a hot store more replicas need no restart of those that run.
+        **(spread if hot else {}),
         "containers": [container],
         "volumes": [
             {"name": "tmp", "emptyDir": {}},
-            *([{"name": "keys", "projected": {"sources": keys}}] if keys else []),
+            *({"name": each, "projected": {"sources": sources}} for each, _, sources in files),
         ],
     }
+
+
+def _shared(storyteller: Storyteller, hot: Redis, defaults: Defaults) -> dict[str, str]:
+    """The settings of a gateway that is one of several."""
+    meta, ref = storyteller.metadata, hot.address_secret_ref
+    place = f"{peers_name(meta.name)}.{meta.namespace}.svc.{defaults.cluster_domain}"
+    return {
+        "FABULA_STORYTELLER": meta.name,
+        "FABULA_REDIS_URL_FILE": f"{STORES_DIR}/hot/{ref.key}",
+        "FABULA_REDIS_SECRET": f"{ref.name}/{ref.key}",
+        "FABULA_PEERS": f"{place}:{HTTP_PORT}",
+    }
+
+
+def _files(ensemble: ModelEnsemble, hot: Redis | None) -> list[tuple[str, str, list[Object]]]:
+    """Secrets as files: name of the volume, where it is mounted, what is in it."""
+    files = []
+    if keys := _keys(ensemble):
+        files.append(("keys", KEYS_DIR, keys))
+    if hot:
+        ref = hot.address_secret_ref
+        items = [{"key": ref.key, "path": ref.key}]
+        secret = {"secret": {"name": ref.name, "optional": True, "items": items}}
+        files.append(("hot-store", f"{STORES_DIR}/hot", [secret]))
+    return files
 
 
 def _keys(ensemble: ModelEnsemble) -> list[Object]:

@@ -25,6 +25,7 @@ CHILDREN = (
     (RBAC, "Role"),
     (RBAC, "RoleBinding"),
     ("v1", "ConfigMap"),
+    ("policy/v1", "PodDisruptionBudget"),
 )
 
 #: Asks the gateways among these pods of a Storyteller how they are.

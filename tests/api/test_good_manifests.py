@@ -77,6 +77,13 @@ GOOD = [
     changed(STORYTELLER, "spec.decisionLog", {"storage": 1073741824}),
     changed(changed(STORYTELLER, "spec.worldRef", "emberfall"), "spec.replicas", 9),
     changed(STORYTELLER, "spec.fallback.lines", ["The bard coughs."] * 2),
+    changed(WORLD, "spec.stores.hot.redis.addressSecretRef", {"name": "redis", "key": "url"}),
+    changed(WORLD, "spec.stores", {}),
+    changed(
+        STORYTELLER,
+        "spec.sessions",
+        {"contextTokens": 512, "handover": "Truncate", "expireAfterHours": 8760},
+    ),
     changed(STORYTELLER, "spec.image", "mirror.local:5000/gateway:v1@sha256:" + "a" * 64),
 ]
 
@@ -101,6 +108,11 @@ def test_defaults_are_written_but_never_into_lists(server: Server) -> None:
     assert ensemble.body["spec"]["consensus"]["timeoutSeconds"] == 20
     storyteller = server.check(STORYTELLER)
     assert storyteller.body["spec"]["decisionLog"] == {"storage": "1Gi"}
+    assert storyteller.body["spec"]["sessions"] == {
+        "contextTokens": 8192,
+        "handover": "Summarize",
+        "expireAfterHours": 72,
+    }
 
 
 def test_two_appliers_share_the_members(server: Server) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from controllers.ensemble import plan
+from controllers.ensemble.routes import context_tokens
 from controllers.observed import EnsembleObserved
 from controllers.plan import Children, Defaults, Object, Plan
+from crds.engines import Engine
 from crds.ensemble import ModelEnsemble
 from tests.unit.controllers.builders import (
     DEFAULTS,
@@ -375,3 +377,16 @@ def test_stopped_members_make_no_quorum() -> None:
     made = ensemble(llamacpp("a"), llamacpp("b", scaling=none), llamacpp("c", scaling=none))
     table = plan(observe(made), NOW).apply[-1]
     assert json.loads(table["data"]["routes.json"])["minimumVotes"] == 1
+
+
+@pytest.mark.parametrize(
+    ("engine", "tokens"),
+    [
+        ({"llamacpp": {"model": {"package": "p"}}}, 2048),
+        ({"llamacpp": {"model": {"package": "p"}, "contextTokens": 6000, "parallel": 4}}, 1500),
+        ({"vllm": {"model": {"repository": "a/b"}, "contextTokens": 32768}}, 32768),
+        ({"vllm": {"model": {"repository": "a/b"}}}, None),
+    ],
+)
+def test_a_route_says_how_much_one_request_may_hold(engine: Object, tokens: int | None) -> None:
+    assert context_tokens(Engine.model_validate(engine)) == tokens

@@ -8,7 +8,7 @@ import pytest
 from controllers.observed import StorytellerGone, StorytellerObserved
 from controllers.plan import Children, Object, Plan
 from controllers.storyteller import farewell, plan
-from crds.gateway import GatewayReport
+from crds.gateway import GatewayReport, StoreReport
 from crds.storyteller import Storyteller, Voice
 from tests.unit.controllers.builders import (
     DEFAULTS,
@@ -203,7 +203,137 @@ def test_more_replicas_than_the_store_allows_are_held_back_and_said() -> None:
     result = plan(observe(made, world=world(), pods=(RUNNING,), reports=report(YES, OTHER)), NOW)
     assert found(result, "StatefulSet")["spec"]["replicas"] == 1
     assert condition(result, "Stalled").reason == "SingleReplicaStore"
-    assert "set spec.replicas to 1" in condition(result, "Stalled").message
+    said = condition(result, "Stalled").message
+    assert "set spec.stores.hot.redis of World emberfall, or set spec.replicas to 1" in said
+
+
+HOT = {"stores": {"hot": {"redis": {"addressSecretRef": {"name": "redis", "key": "url"}}}}}
+
+
+SHARED = StoreReport(kind="Redis")
+
+
+def on_redis(*voices: Voice, **more: Any) -> dict[str, GatewayReport]:
+    return {
+        name: told.model_copy(update={"store": SHARED})
+        for name, told in report(*voices, **more).items()
+    }
+
+
+def test_the_one_gateway_moves_its_sessions_before_more_run() -> None:
+    before = plan(shared(pods=(RUNNING,), reports=report(YES, OTHER)), NOW)
+    assert found(before, "StatefulSet")["spec"]["replicas"] == 1
+    assert "FABULA_REDIS_URL_FILE" in str(found(before, "StatefulSet"))
+    after = plan(shared(pods=(RUNNING,), reports=on_redis(YES, OTHER)), NOW)
+    assert found(after, "StatefulSet")["spec"]["replicas"] == 3
+
+
+def shared(replicas: int = 3, **more: Any) -> StorytellerObserved:
+    return observe(storyteller(worldRef="emberfall", replicas=replicas), world=world(**HOT), **more)
+
+
+def test_with_a_hot_store_all_gateways_run_and_are_kept_apart() -> None:
+    result = plan(shared(), NOW)
+    pods = found(result, "StatefulSet")["spec"]
+    assert pods["replicas"] == 3
+    assert pods["podManagementPolicy"] == "Parallel"
+    (spread,) = pods["template"]["spec"]["topologySpreadConstraints"]
+    assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
+    assert found(result, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+
+
+def test_the_address_of_the_hot_store_is_an_optional_file_and_nothing_else() -> None:
+    pod = found(plan(shared(), NOW), "StatefulSet")["spec"]["template"]["spec"]
+    volume = next(each for each in pod["volumes"] if each["name"] == "hot-store")
+    assert volume["projected"]["sources"] == [
+        {
+            "secret": {
+                "name": "redis",
+                "optional": True,
+                "items": [{"key": "url", "path": "url"}],
+            }
+        }
+    ]
+    (container,) = pod["containers"]
+    env = {each["name"]: each["value"] for each in container["env"]}
+    mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    assert env["FABULA_REDIS_URL_FILE"] == f"{mounts['hot-store']}/url"
+    assert env["FABULA_REDIS_SECRET"] == "redis/url"
+    assert env["FABULA_PEERS"] == "bard-gateway-peers.play.svc.cluster.local:8080"
+
+
+def test_replicas_find_each_other_before_they_are_ready() -> None:
+    result = plan(shared(), NOW)
+    (peers,) = [obj for obj in result.apply if obj["metadata"]["name"] == "bard-gateway-peers"]
+    assert peers["spec"]["clusterIP"] == "None"
+    assert peers["spec"]["publishNotReadyAddresses"] is True
+
+
+def test_more_replicas_restart_none_of_those_that_run() -> None:
+    one, three = (found(plan(shared(n), NOW), "StatefulSet")["spec"] for n in (1, 3))
+    assert one["template"] == three["template"]
+    assert (
+        one["serviceName"]
+        == found(plan(observe(storyteller()), NOW), "StatefulSet")["spec"]["serviceName"]
+    )
+
+
+def test_what_only_several_gateways_need_goes_when_there_is_one() -> None:
+    several = live(plan(shared(), NOW))
+    assert plan(shared(children=several), NOW).delete == ()
+    alone = plan(shared(1, children=several), NOW)
+    assert [gone.ref.kind for gone in alone.delete] == ["PodDisruptionBudget"]
+    embedded = plan(observe(storyteller(), children=several), NOW)
+    assert {(gone.ref.kind, gone.ref.name) for gone in embedded.delete} == {
+        ("Service", "bard-gateway-peers"),
+        ("PodDisruptionBudget", "bard-gateway"),
+    }
+
+
+def test_what_somebody_else_made_under_these_names_is_left_alone() -> None:
+    stranger = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "bard-gateway-peers", "namespace": "play", "uid": "x"},
+    }
+    assert plan(observe(storyteller(), children=Children([stranger])), NOW).delete == ()
+
+
+def test_gateways_that_are_still_starting_are_counted() -> None:
+    result = plan(shared(pods=(RUNNING,), reports=on_redis(YES, OTHER)), NOW)
+    assert (condition(result).status, condition(result).reason) == ("True", "AllMembersAnswer")
+    assert "1 of 3 gateways are ready" in condition(result).message
+    assert condition(result, "Reconciling").status == "True"
+
+
+@pytest.mark.parametrize(
+    ("reason", "said", "expected", "words"),
+    [
+        ("MissingSecret", "whatever it says", "SecretNotFound", "create secret generic redis"),
+        ("Unreachable", "no connection", "StoreUnreachable", "no connection; mend Redis"),
+    ],
+)
+def test_a_hot_store_that_cannot_be_used_is_named(
+    reason: Any, said: str, expected: str, words: str
+) -> None:
+    store = StoreReport(kind="Redis", reason=reason, message=said)
+    reports = {
+        name: told.model_copy(update={"store": store}) for name, told in report(YES, OTHER).items()
+    }
+    result = plan(shared(reports=reports), NOW)
+    assert (condition(result).status, condition(result).reason) == ("False", expected)
+    assert words in condition(result).message
+    assert "whatever" not in condition(result).message
+
+
+def test_the_gateways_are_told_how_long_a_story_stays_in_mind() -> None:
+    made = storyteller(sessions={"contextTokens": 4096, "handover": "Truncate"})
+    config = json.loads(found(plan(observe(made), NOW), "ConfigMap")["data"]["gateway.json"])
+    assert config["sessions"] == {
+        "contextTokens": 4096,
+        "handover": "Truncate",
+        "expireAfterHours": 72,
+    }
 
 
 def test_planning_twice_gives_the_same_objects() -> None:

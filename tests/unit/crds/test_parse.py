@@ -72,7 +72,12 @@ def test_an_object_of_another_version_names_the_field(raw: dict[str, Any], where
 
 
 def test_a_dump_is_the_yaml_again() -> None:
-    raw = {"ensembleRef": "trio", "replicas": 1, "decisionLog": {"storage": "1Gi"}}
+    raw = {
+        "ensembleRef": "trio",
+        "replicas": 1,
+        "sessions": {"contextTokens": 4096, "handover": "Truncate", "expireAfterHours": 24},
+        "decisionLog": {"storage": "1Gi"},
+    }
     parsed = Storyteller.parse({"metadata": {"name": "bard"}, "spec": raw})
     assert parsed.spec.dump() == raw
 
