@@ -1,7 +1,7 @@
 """The durable record of every decision: what was asked, who said what, what came of it."""
 
 from runtime.audit.log import DecisionLog
-from runtime.audit.record import Candidate, Decision, Record, Ruling, TokenCount
+from runtime.audit.record import Candidate, Decision, Place, Record, Ruling, TokenCount
 from runtime.audit.replay import replay
 from runtime.audit.segments import LogDamagedError
 
@@ -10,6 +10,7 @@ __all__ = [
     "Decision",
     "DecisionLog",
     "LogDamagedError",
+    "Place",
     "Record",
     "Ruling",
     "TokenCount",

@@ -130,6 +130,23 @@ class Result(Model):
     ]
 
 
+class Place(Model):
+    """Where a decision stands in its session: enough to note its turn again from the record."""
+
+    turn: Annotated[int, Field(ge=1, description="Number of the turn in its session.")]
+    chapter: Annotated[int, Field(ge=1, description="Chapter of the session.")] = 1
+    first_turn: Annotated[
+        int, Field(ge=1, description="First turn that this chapter tells word for word.")
+    ] = 1
+    cast: Annotated[
+        str | None, Field(description="Digest of the members and revisions that were asked.")
+    ] = None
+    handover: Annotated[
+        Literal["WindowFull", "ModelsChanged"] | None,
+        Field(description="Why a new chapter began with this turn. Absent: none did."),
+    ] = None
+
+
 class Record(Model):
     """One decision. The log gives it its ``id``."""
 
@@ -139,6 +156,9 @@ class Record(Model):
     storyteller: str
     world: str | None = None
     session: str
+    place: Annotated[
+        Place | None, Field(description="Its turn in the session. Absent: an older record.")
+    ] = None
     player: str | None = None
     question: str
     options: list[str] | None = None

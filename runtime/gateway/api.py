@@ -15,12 +15,18 @@ from runtime.gateway.gateway import Gateway
 from runtime.gateway.models import (
     DecisionList,
     DecisionRequest,
+    FactList,
+    FactRequest,
+    FactView,
+    SessionList,
     SessionRequest,
     SessionView,
 )
-from runtime.gateway.problems import unknown_decision, unknown_session
-from runtime.gateway.sessions import Session
+from runtime.gateway.peers import HEADER as PEER
+from runtime.gateway.problems import unknown_decision
 from runtime.gateway.teller import Question
+from runtime.sessions import Session
+from runtime.sessions.store import MAX_BY_PLAYER
 
 SessionId = Annotated[
     str, Path(max_length=64, description="Id of a session.", examples=[examples.SESSION_ID])
@@ -28,6 +34,7 @@ SessionId = Annotated[
 DecisionId = Annotated[
     str, Path(max_length=64, description="Id of a decision.", examples=[examples.DECISION_ID])
 ]
+FactId = Annotated[str, Path(max_length=64, description="Id of a fact.", examples=["f-1"])]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -59,7 +66,7 @@ def games(gateway: Gateway) -> APIRouter:
         ),
     ) -> Response:
         """A session is one play-through: its last turns are told to the members with each
-        question. It is on the gateway's volume once this answers."""
+        question. It is kept once this answers."""
         request = body or SessionRequest()
         session = await gateway.sessions.create(request.player, request.context)
         return _json(_view(session), HTTPStatus.CREATED)
@@ -68,19 +75,87 @@ def games(gateway: Gateway) -> APIRouter:
         "/sessions/{session}",
         summary="Look at a session",
         response_model=SessionView,
-        responses=examples.responses(200, examples.SESSION, 404, 422),
+        responses=examples.responses(200, examples.SESSION, 404, 410, 422, 503),
         tags=["sessions"],
     )
     async def look(session: SessionId) -> Response:
         """Who plays, what was said at its beginning, how many decisions it has."""
-        found = await gateway.sessions.get(session)
-        return unknown_session(session) if found is None else _json(_view(found))
+        return _json(_view(await gateway.sessions.get(session)))
+
+    @router.get(
+        "/sessions",
+        summary="Find the sessions of a player",
+        response_model=SessionList,
+        responses=examples.responses(200, examples.SESSIONS, 422, 503),
+        tags=["sessions"],
+    )
+    async def of_player(
+        player: Annotated[str, Query(min_length=1, max_length=80, description="Who plays.")],
+        limit: Annotated[int, Query(ge=1, le=MAX_BY_PLAYER, description="At most so many.")] = 20,
+    ) -> Response:
+        """The player's sessions, newest first."""
+        found = await gateway.sessions.by_player(player, limit)
+        return _json(SessionList(sessions=[_view(each) for each in found]))
+
+    @router.delete(
+        "/sessions/{session}",
+        summary="Delete a session",
+        status_code=HTTPStatus.NO_CONTENT,
+        responses=examples.problems(404, 422, 503),
+        tags=["sessions"],
+    )
+    async def delete(session: SessionId) -> Response:
+        """Its player, context, turns, facts and summary are forgotten at once; for a day, whoever
+        asks for it is told that it was deleted. Its decisions stay in the log."""
+        await gateway.forget(session)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    @router.post(
+        "/sessions/{session}/facts",
+        summary="Pin a fact",
+        status_code=HTTPStatus.CREATED,
+        response_model=FactView,
+        responses=examples.responses(201, examples.FACT, 404, 409, 410, 413, 422, 503),
+        tags=["sessions"],
+    )
+    async def pin(
+        session: SessionId,
+        body: Annotated[FactRequest, Body(openapi_examples=examples.FACT_REQUESTS)],
+    ) -> Response:
+        """What must never be forgotten. Every member is told it with every question, word for
+        word, through every hand-over. The same words again change nothing."""
+        fact = await gateway.sessions.pin(session, body.text)
+        return _json(FactView(id=fact.id, text=fact.text), HTTPStatus.CREATED)
+
+    @router.get(
+        "/sessions/{session}/facts",
+        summary="List the facts",
+        response_model=FactList,
+        responses=examples.responses(200, examples.FACTS, 404, 410, 422, 503),
+        tags=["sessions"],
+    )
+    async def facts(session: SessionId) -> Response:
+        """In the order in which they were pinned."""
+        found = await gateway.sessions.facts(session)
+        return _json(FactList(facts=[FactView(id=fact.id, text=fact.text) for fact in found]))
+
+    @router.delete(
+        "/sessions/{session}/facts/{fact}",
+        summary="Take a fact away",
+        status_code=HTTPStatus.NO_CONTENT,
+        responses=examples.problems(404, 410, 422, 503),
+        tags=["sessions"],
+    )
+    async def unpin(session: SessionId, fact: FactId) -> Response:
+        """It is not told any more."""
+        await gateway.sessions.unpin(session, fact)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
 
     @router.post(
         "/sessions/{session}/decisions",
         summary="Ask for a decision",
         response_model=Decision,
-        responses=examples.responses(200, examples.DECISION, 404, 409, 413, 422, 503),
+        responses=examples.responses(200, examples.DECISION, 404, 409, 410, 413, 422, 503),
         tags=["decisions"],
     )
     async def decide(
@@ -108,16 +183,19 @@ def games(gateway: Gateway) -> APIRouter:
         responses=examples.responses(200, examples.RECORD, 404, 422),
         tags=["decisions"],
     )
-    async def read(decision: DecisionId) -> Response:
-        """Everything that made it: the question, every candidate, how they were counted."""
-        record = await gateway.decisions.get(decision)
+    async def read(request: Request, decision: DecisionId) -> Response:
+        """Everything that made it: the question, every candidate, how they were counted. Whichever
+        replica has it in its log, any one answers."""
+        alone = PEER in request.headers
+        find = gateway.decisions.get if alone else gateway.teller.record
+        record = await find(decision)
         return unknown_decision(decision) if record is None else _json(record)
 
     @router.get(
         "/decisions",
         summary="List decisions",
         response_model=DecisionList,
-        responses=examples.responses(200, examples.DECISIONS, 404, 422),
+        responses=examples.responses(200, examples.DECISIONS, 404, 410, 422, 503),
         tags=["decisions"],
     )
     async def latest(
@@ -126,15 +204,12 @@ def games(gateway: Gateway) -> APIRouter:
         ] = None,
         limit: Annotated[int, Query(ge=1, le=100, description="At most so many.")] = 20,
     ) -> Response:
-        """The latest decisions in this gateway's log, newest first."""
+        """The latest decisions of a session, or in this gateway's log, newest first."""
         if session is None:
             records = await gateway.decisions.latest(limit)
-        elif await gateway.sessions.get(session) is None:
-            return unknown_session(session)
         else:
             ids = await gateway.sessions.decisions(session, limit)
-            found = [await gateway.decisions.get(each) for each in ids]
-            records = [record for record in found if record is not None]
+            records = await gateway.teller.records(ids)
         return _json(DecisionList(decisions=[Decision.of(record) for record in records]))
 
     @router.get(
@@ -223,4 +298,5 @@ def _view(session: Session) -> SessionView:
         if isinstance(session.context, str)
         else (None if session.context is None else dict(session.context)),
         turns=session.turns,
+        handovers=session.chapter - 1,
     )

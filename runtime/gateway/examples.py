@@ -33,7 +33,15 @@ SESSION: dict[str, Any] = {
     "created": "2026-11-23T04:58:12.041Z",
     **_SESSION_REQUEST.dump(),
     "turns": 0,
+    "handovers": 0,
 }
+SESSIONS: dict[str, Any] = {"sessions": [SESSION]}
+FACT: dict[str, Any] = {
+    "id": "f-4b1e9d07c2a85f36",
+    "text": "Mara promised Brannoch a song about his brother.",
+}
+FACTS: dict[str, Any] = {"facts": [FACT]}
+FACT_REQUESTS: dict[str, Example] = {"a promise": {"value": {"text": FACT["text"]}}}
 
 RECORD: dict[str, Any] = {
     "schemaVersion": 1,
@@ -42,6 +50,7 @@ RECORD: dict[str, Any] = {
     "storyteller": "bard",
     "world": "emberfall",
     "session": SESSION_ID,
+    "place": {"turn": 17, "chapter": 1, "firstTurn": 1, "cast": "c71e04d2b0a45d01"},
     "player": "Mara",
     **_QUESTION.dump(),
     "candidates": [
@@ -120,15 +129,17 @@ STATUS: dict[str, Any] = {
     "minimumVotes": 2,
     "quorum": True,
     "decisions": 43,
+    "store": {"kind": "Embedded"},
 }
 
 _PROBLEMS = {
     404: ("unknown-session", "No such session", "begin one with POST /v1/sessions"),
     409: (
-        "idempotency-key-reused",
-        "The key stands for another question",
-        "use a new key for each question",
+        "turn-under-way",
+        "Another turn is being told",
+        "wait for the answer to the question before, then send this one again",
     ),
+    410: ("session-deleted", "The session was deleted", "begin another with POST /v1/sessions"),
     413: (
         "request-entity-too-large",
         "Request Entity Too Large",
@@ -143,12 +154,16 @@ _PROBLEMS = {
 }
 
 
-def responses(status: int, example: dict[str, Any], *problems: int) -> dict[int | str, Any]:
+def responses(status: int, example: dict[str, Any], *others: int) -> dict[int | str, Any]:
     """A good answer with its example, and the problems that can come instead."""
-    described: dict[int | str, Any] = {
-        status: {"content": {"application/json": {"example": example}}}
-    }
-    for code in problems:
+    good = {"content": {"application/json": {"example": example}}}
+    return {status: good, **problems(*others)}
+
+
+def problems(*codes: int) -> dict[int | str, Any]:
+    """Problems, each with an example."""
+    described: dict[int | str, Any] = {}
+    for code in codes:
         name, title, detail = _PROBLEMS[code]
         described[code] = {
             "description": title,

@@ -1,13 +1,19 @@
 """The parts of one gateway and their life: opened in order, closed in the other."""
 
+import asyncio
+import random
+import sqlite3
 import time
 from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Literal
 
 import aiohttp
 import structlog
 
-from crds.gateway import CONFIG_KEY, GatewayReport
+from crds.gateway import CONFIG_KEY, GatewayReport, StoreReport
 from crds.routes import ROUTES_KEY
+from crds.storyteller import Sessions
 from runtime.audit import DecisionLog
 from runtime.consensus.evidence import EvidenceUnreadableError
 from runtime.consensus.learned import Learned
@@ -15,16 +21,23 @@ from runtime.gateway.admission import Admission
 from runtime.gateway.following import Following
 from runtime.gateway.meaning import Meaning
 from runtime.gateway.metrics import Metrics
-from runtime.gateway.notes import Notes
-from runtime.gateway.sessions import Sessions
+from runtime.gateway.peers import Peers
 from runtime.gateway.settings import Settings
 from runtime.gateway.sources import ClusterSource, FileSource, Source
+from runtime.gateway.summaries import Chronicle
 from runtime.gateway.teller import Teller
 from runtime.gateway.voices import Voices, report
 from runtime.gateway.volume import VolumeInUseError, hold
+from runtime.groupcommit import BacklogFullError
+from runtime.sessions import SessionStore, StoreUnavailableError
+from runtime.sessions.hot import HotStore
+from runtime.sessions.redis import RedisSessions
+from runtime.sessions.sqlite import SqliteSessions
 
 log = structlog.get_logger(__name__)
 
+#: How often expired sessions are forgotten.
+SWEEP_SECONDS = 600.0
 #: Connections kept to one member; as many as decisions may be made at once is enough.
 _CONNECTIONS_PER_HOST = 256
 
@@ -42,6 +55,8 @@ class Gateway:
         #: Set on SIGTERM: clients should go elsewhere, what has begun is finished.
         self.draining = False
         self._stack = AsyncExitStack()
+        #: The way to the World's Redis, for whatever replicas have to agree on.
+        self.hot: HotStore | None = None
 
     async def open(self) -> None:
         """Open the volume, follow the operator, watch the members."""
@@ -58,14 +73,6 @@ class Gateway:
             log.warning("log_repaired", cut_bytes=self.decisions.cut_bytes)
         for damage in self.decisions.damage:
             log.error("log_damaged", damage=damage)
-        self.sessions = Sessions(folder / "sessions.db")
-        self._stack.push_async_callback(self.sessions.close)
-        caught_up = await self.sessions.catch_up(self.decisions)
-        if caught_up:
-            log.info("sessions_caught_up", decisions=caught_up)
-        notes = Notes(self.sessions)
-        self._stack.push_async_callback(notes.close)
-
         http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, limit_per_host=_CONNECTIONS_PER_HOST),
             cookie_jar=aiohttp.DummyCookieJar(),  # engines have no business with cookies
@@ -81,6 +88,15 @@ class Gateway:
         )
         self._stack.push_async_callback(self.following.stop)
         self.following.start()
+        self.sessions = self._store(folder)
+        self._stack.push_async_callback(self.sessions.close)
+        caught_up = await self.sessions.catch_up(self.decisions)
+        if caught_up:
+            log.info("sessions_caught_up", decisions=caught_up)
+        self._sweeping = asyncio.create_task(self._sweep())
+        self._stack.push_async_callback(self._stop_sweeping)
+        chronicle = Chronicle(self.sessions)
+        self._stack.push_async_callback(chronicle.close)
         self.admission = Admission(self.settings.max_decisions, self.settings.max_waiting)
         self.meaning = Meaning()
         self._stack.callback(self.meaning.close)
@@ -88,7 +104,8 @@ class Gateway:
             self.following,
             self.voices,
             self.sessions,
-            notes,
+            chronicle,
+            Peers(http, self.settings.peers),
             self.decisions,
             self.admission,
             self.metrics,
@@ -108,7 +125,8 @@ class Gateway:
             return "draining: this gateway is being stopped"
         if not self.following.ready:
             return "waiting for the operator's configuration"
-        return None
+        trouble = self.sessions.trouble
+        return None if trouble is None else str(trouble)
 
     def report(self) -> GatewayReport:
         """What it says of itself."""
@@ -119,6 +137,7 @@ class Gateway:
             self.following.routes,
             self.voices,
             len(self.decisions),
+            self._store_report(),
         )
 
     def _learned(self) -> Learned:
@@ -129,6 +148,50 @@ class Gateway:
         except EvidenceUnreadableError as error:
             log.error("nothing_learned", file="learned.json", reason=str(error))
             return Learned(_today)
+
+    async def forget(self, session: str) -> None:
+        """Delete a session at the player's wish. Its decisions stay in the log: what erases the
+        words in them, and the entry that says so, go here, before the store forgets which
+        decisions they are."""
+        await self.sessions.delete(session)
+
+    @property
+    def _policy(self) -> Sessions:
+        config = self.following.config
+        return config.sessions if config else Sessions()
+
+    def _lifetime(self) -> float:
+        return self._policy.expire_after_hours * 3600.0
+
+    def _store(self, folder: Path) -> SessionStore:
+        file = self.settings.redis_url_file
+        if file is None:
+            return SqliteSessions(folder / "sessions.db", self._lifetime)
+        self.hot = HotStore(file, self.settings.redis_secret)
+        self._stack.push_async_callback(self.hot.close)
+        name = f"{self.settings.namespace}/{self.settings.storyteller}"
+        return RedisSessions(self.hot, name, self._lifetime, folder / "sessions.db")
+
+    def _store_report(self) -> StoreReport:
+        kind: Literal["Embedded", "Redis"] = "Redis" if self.hot else "Embedded"
+        trouble = self.sessions.trouble
+        if trouble is None:
+            return StoreReport(kind=kind)
+        return StoreReport(kind=kind, reason=trouble.reason, message=str(trouble)[:512])
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311  (jitter)
+            try:
+                forgotten = await self.sessions.sweep()
+            except (sqlite3.Error, BacklogFullError, StoreUnavailableError) as error:
+                log.warning("not_swept", reason=str(error))
+            else:
+                log.info("swept", sessions=forgotten)
+
+    async def _stop_sweeping(self) -> None:
+        self._sweeping.cancel()
+        await asyncio.gather(self._sweeping, return_exceptions=True)
 
     def _source(self) -> Source:
         config, routes = self.settings.config_file, self.settings.routes_file

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator
 from crds.base import Model
 from runtime.audit import Decision
 from runtime.consensus import canonical
+from runtime.sessions.store import FACT
 
 MAX_CONTEXT_DEPTH = 8
 
@@ -64,6 +65,41 @@ class SessionView(Model):
     player: str | None = None
     context: str | dict[str, Any] | None = None
     turns: Annotated[int, Field(description="Decisions made in it.")] = 0
+    handovers: Annotated[
+        int,
+        Field(
+            description="Times that a new chapter began: the window was full, or the models "
+            "changed."
+        ),
+    ] = 0
+
+
+class SessionList(Model):
+    """Sessions, newest first."""
+
+    sessions: list[SessionView]
+
+
+class FactRequest(Model):
+    """Pin a fact."""
+
+    text: Annotated[
+        Words,
+        Field(max_length=FACT, description="Told to every member with every question, as it is."),
+    ]
+
+
+class FactView(Model):
+    """A pinned fact."""
+
+    id: Annotated[str, Field(description="Made from its words: the same words, the same fact.")]
+    text: str
+
+
+class FactList(Model):
+    """Facts, in the order in which they were pinned."""
+
+    facts: list[FactView]
 
 
 class DecisionRequest(Model):

@@ -1,5 +1,6 @@
 """Errors as application/problem+json (RFC 9457), each with the field at fault and the remedy."""
 
+import math
 import sqlite3
 from http import HTTPStatus
 
@@ -12,8 +13,18 @@ from starlette.exceptions import HTTPException
 from runtime.audit import LogDamagedError
 from runtime.gateway.admission import OverloadedError
 from runtime.gateway.models import Fault, Problem
-from runtime.gateway.teller import KeyReusedError, NotConfiguredError, UnknownSessionError
+from runtime.gateway.teller import KeyReusedError, NotConfiguredError, RecordElsewhereError
 from runtime.groupcommit import BacklogFullError
+from runtime.sessions import (
+    FactsFullError,
+    SessionDeletedError,
+    StoreUnavailableError,
+    TurnLostError,
+    TurnUnderWayError,
+    UnknownFactError,
+    UnknownSessionError,
+)
+from runtime.sessions.store import FACTS, MAX_FACTS
 
 log = structlog.get_logger(__name__)
 
@@ -29,8 +40,9 @@ def problem(
     *,
     errors: list[Fault] | None = None,
     trace_id: str | None = None,
+    retry_seconds: int | None = None,
 ) -> Response:
-    """The response. 503 tells the client to come again."""
+    """The response. 503, and whatever passes by itself, tells the client to come again."""
     body = Problem(
         type=f"urn:fabula:problem:{name}",
         title=title,
@@ -41,12 +53,28 @@ def problem(
     )
     headers = {}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["retry-after"] = str(RETRY_SECONDS)
+        retry_seconds = retry_seconds or RETRY_SECONDS
+    if retry_seconds is not None:
+        headers["retry-after"] = str(retry_seconds)
     return Response(
         body.model_dump_json(by_alias=True, exclude_none=True),
         status_code=status,
         media_type=MEDIA_TYPE,
         headers=headers,
+    )
+
+
+def turn_under_way(retry_seconds: float) -> Response:
+    """One turn of a session at a time."""
+    wait = max(1, min(RETRY_SECONDS, math.ceil(retry_seconds)))
+    return problem(
+        "turn-under-way",
+        HTTPStatus.CONFLICT,
+        "Another turn is being told",
+        "a session tells one turn at a time; wait for the answer to the question before, then "
+        f"send this one with its Idempotency-Key again (Retry-After: {wait} s). If the gateway "
+        f"that told it has died, the session is free in {math.ceil(retry_seconds)} s",
+        retry_seconds=wait,
     )
 
 
@@ -91,6 +119,64 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(UnknownSessionError)
     async def no_session(request: Request, error: UnknownSessionError) -> Response:
         return unknown_session(str(error))
+
+    @app.exception_handler(SessionDeletedError)
+    async def session_deleted(request: Request, error: SessionDeletedError) -> Response:
+        return problem(
+            "session-deleted",
+            HTTPStatus.GONE,
+            "The session was deleted",
+            f"session {str(error)[:64]!r} was deleted on request; begin another with POST "
+            "/v1/sessions",
+        )
+
+    @app.exception_handler(TurnUnderWayError)
+    async def under_way(request: Request, error: TurnUnderWayError) -> Response:
+        return turn_under_way(error.retry_seconds)
+
+    @app.exception_handler(TurnLostError)
+    async def overtaken(request: Request, error: TurnLostError) -> Response:
+        return turn_under_way(RETRY_SECONDS)
+
+    @app.exception_handler(UnknownFactError)
+    async def no_fact(request: Request, error: UnknownFactError) -> Response:
+        return problem(
+            "unknown-fact",
+            HTTPStatus.NOT_FOUND,
+            "No such fact",
+            f"the session has no fact {str(error)[:64]!r}; list them with GET "
+            "/v1/sessions/{session}/facts",
+        )
+
+    @app.exception_handler(FactsFullError)
+    async def facts_full(request: Request, error: FactsFullError) -> Response:
+        return problem(
+            "facts-full",
+            HTTPStatus.CONFLICT,
+            "The session has as many facts as it may have",
+            f"a session may have {MAX_FACTS} facts of {FACTS} characters together, since all of "
+            "them are told with every question; delete one first",
+        )
+
+    @app.exception_handler(StoreUnavailableError)
+    async def store_unavailable(request: Request, error: StoreUnavailableError) -> Response:
+        log.error("store_unavailable", reason=str(error))
+        return problem(
+            "store-unavailable",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "The session store does not answer",
+            f"{error}; send it again with the same Idempotency-Key",
+        )
+
+    @app.exception_handler(RecordElsewhereError)
+    async def elsewhere(request: Request, error: RecordElsewhereError) -> Response:
+        return problem(
+            "record-elsewhere",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "The replica that has this decision does not answer",
+            f"decision {error} was made under this Idempotency-Key, and the gateway whose log has "
+            "it is away; send it again",
+        )
 
     @app.exception_handler(KeyReusedError)
     async def key_reused(request: Request, error: KeyReusedError) -> Response:

@@ -18,6 +18,7 @@ from runtime.engines import EngineError, Prompt
 from runtime.gateway.poll import tokens_of
 from runtime.gateway.prompt import Scene, build, harmless
 from runtime.gateway.voices import Seat
+from runtime.sessions.tokens import at_most
 
 #: Members have this share of a decision's time for their texts; what is left is for the ruling.
 DRAFTING_SHARE = 0.6
@@ -76,7 +77,9 @@ async def rule(
         return _but(ruling, error="Timeout: the texts took all the time")
     said = {candidate.member: candidate.answer or "" for candidate in candidates}
     texts = [said[member] for member in shown]
-    prompt = question(build(config, seat.route, scene, traceparent), kind, texts)
+    added = drafts_of(texts) + _FUSE
+    asked = build(config, seat.route, scene, traceparent, reserve=at_most(added))
+    prompt = question(asked, kind, texts)
     ruling = _but(ruling, prompt_digest=prompt.digest)
     started = time.monotonic()
     try:
@@ -101,18 +104,23 @@ def question(asked: Prompt, kind: Literal["Judge", "Fuse"], texts: Sequence[str]
     task. The texts are a model's words, made of a player's: data, between marks of their own."""
     *before, said = asked.messages
     tale, _, _ = said.content.partition("</story>")
+    task = _PICK if kind == "Judge" else _FUSE
+    told = f"{tale}</story>\n\n{drafts_of(texts)}\n\n{task}"
+    return replace(
+        asked,
+        messages=(*before, replace(said, content=told)),
+        options=letters(len(texts)) if kind == "Judge" else None,
+    )
+
+
+def drafts_of(texts: Sequence[str]) -> str:
+    """The texts between their marks, each after its letter."""
     each = min(_WORDS, DRAFTS // len(texts))
     names = letters(len(texts))
     drafts = "\n".join(
         f"{name}: {harmless(text, each)}" for name, text in zip(names, texts, strict=True)
     )
-    task = _PICK if kind == "Judge" else _FUSE
-    told = f"{tale}</story>\n\n<drafts>\n{drafts}\n</drafts>\n\n{task}"
-    return replace(
-        asked,
-        messages=(*before, replace(said, content=told)),
-        options=names if kind == "Judge" else None,
-    )
+    return f"<drafts>\n{drafts}\n</drafts>"
 
 
 def _but(ruling: Ruling, **known: object) -> Ruling:

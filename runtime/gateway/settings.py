@@ -21,6 +21,15 @@ class Settings(BaseSettings):
     #: The route table as a file, for use with ``config_file``.
     routes_file: Path | None = None
 
+    #: The Storyteller, which names its keys in Redis.
+    storyteller: str = "storyteller"
+    #: File with the address of the World's Redis, and the Secret that it comes from as name/key,
+    #: for messages. None: sessions are kept on the volume.
+    redis_url_file: Path | None = None
+    redis_secret: str | None = None
+    #: host:port of the headless Service before all replicas. None: this is the only one.
+    peers: str | None = Field(default=None, pattern=r"^[^:/\s]+:[0-9]{1,5}$")
+
     data_dir: Path = Path(DATA_DIR)
     host: str = "0.0.0.0"  # noqa: S104  (a pod's own address)
     port: int = Field(default=8080, ge=0, le=65535)

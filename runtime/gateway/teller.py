@@ -1,11 +1,12 @@
-"""How a decision goes: session, place, members in parallel, vote, log, turn, answer."""
+"""How a decision goes: claim on the turn, place, members in parallel, vote, log, turn, answer."""
 
 import asyncio
 import itertools
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -21,22 +22,35 @@ from runtime.gateway.admission import Admission
 from runtime.gateway.following import Following
 from runtime.gateway.meaning import Meaning
 from runtime.gateway.metrics import Metrics
-from runtime.gateway.notes import Notes
+from runtime.gateway.peers import Peers
 from runtime.gateway.poll import Ask, poll
-from runtime.gateway.prompt import RECENT_TURNS, Scene, build
+from runtime.gateway.prompt import Scene, draft
 from runtime.gateway.ruling import drafting, rule
-from runtime.gateway.sessions import Session, Sessions, now
+from runtime.gateway.summaries import Chronicle
 from runtime.gateway.tracing import Trace
 from runtime.gateway.voices import Seat, Voices
+from runtime.sessions import (
+    Claim,
+    Decided,
+    SessionStore,
+    StoreUnavailableError,
+    Turn,
+    TurnLostError,
+    now,
+)
+from runtime.sessions.chapters import cast_of, place_of, price, untold
+from runtime.sessions.tokens import at_most
 
 log = structlog.get_logger(__name__)
 
+#: How long a claim on a turn lasts unless it is held on to, and how often it is: so long does a
+#: gateway that is killed keep a session from being told elsewhere.
+LEASE_SECONDS = 6.0
+HOLD_SECONDS = LEASE_SECONDS / 4
+#: Records of a list that are read at the same time.
+_READ_AT_ONCE = 8
 #: What weights are learned for: all questions of an ensemble are one task.
 _TASK = "decisions"
-
-
-class UnknownSessionError(Exception):
-    """No session has that id."""
 
 
 class KeyReusedError(Exception):
@@ -45,6 +59,10 @@ class KeyReusedError(Exception):
 
 class NotConfiguredError(Exception):
     """The operator has not said yet who this gateway is."""
+
+
+class RecordElsewhereError(Exception):
+    """The decision was made, and the replica whose log has it does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +90,9 @@ class Teller:
         self,
         following: Following,
         voices: Voices,
-        sessions: Sessions,
-        notes: Notes,
+        sessions: SessionStore,
+        chronicle: Chronicle,
+        peers: Peers,
         decisions: DecisionLog,
         admission: Admission,
         metrics: Metrics,
@@ -83,7 +102,8 @@ class Teller:
         self._following = following
         self._voices = voices
         self._sessions = sessions
-        self._notes = notes
+        self._chronicle = chronicle
+        self._peers = peers
         self._decisions = decisions
         self._admission = admission
         self._metrics = metrics
@@ -100,15 +120,19 @@ class Teller:
         """The logged decision. The same key gives the same decision, also while it is being made.
 
         Raises:
-            UnknownSessionError, KeyReusedError, NotConfiguredError
+            UnknownSessionError, SessionDeletedError, KeyReusedError, NotConfiguredError
+            TurnUnderWayError: another turn of the session is being told.
+            TurnLostError: this turn took so long that another one took its place.
             OverloadedError: no place came free in time.
+            StoreUnavailableError: the session store does not answer.
+            RecordElsewhereError: the decision under this key cannot be read now.
             OSError, sqlite3.Error, BacklogFullError: the volume refused; no decision was made.
         """
         if idempotency_key is None:
-            return await self._fresh(session, question, trace, None)
+            return await self._next(session, question, trace, None)
         key = (session, idempotency_key)
         if key not in self._under_way:
-            task = asyncio.create_task(self._once(session, question, trace, idempotency_key))
+            task = asyncio.create_task(self._next(session, question, trace, idempotency_key))
             self._under_way[key] = question, task
             task.add_done_callback(lambda _: self._under_way.pop(key, None))
         asked, task = self._under_way[key]
@@ -117,31 +141,78 @@ class Teller:
             raise KeyReusedError(idempotency_key)
         return record
 
-    async def _once(
-        self, session: str, question: Question, trace: Trace, idempotency_key: str
-    ) -> Record:
-        owed = self._notes.owed(session, idempotency_key)
-        if owed is not None:
-            return owed
-        decision = await self._sessions.decided(session, idempotency_key)
-        record = None if decision is None else await self._decisions.get(decision)
-        return record or await self._fresh(session, question, trace, idempotency_key)
+    async def record(self, decision: str) -> Record | None:
+        """The record of a decision, from this gateway's log or a peer's."""
+        return await self._decisions.get(decision) or await self._peers.find(decision)
 
-    async def _fresh(
-        self, session_id: str, question: Question, trace: Trace, idempotency_key: str | None
+    async def records(self, decisions: Sequence[str]) -> list[Record]:
+        """The records of these decisions that can be read now, in the same order."""
+        places = asyncio.Semaphore(_READ_AT_ONCE)
+
+        async def read(decision: str) -> Record | None:
+            async with places:
+                return await self.record(decision)
+
+        found = await asyncio.gather(*(read(each) for each in decisions))
+        return [record for record in found if record is not None]
+
+    async def _next(
+        self, session: str, question: Question, trace: Trace, idempotency_key: str | None
     ) -> Record:
-        session = await self._sessions.get(session_id)
-        if session is None:
-            raise UnknownSessionError(session_id)
         config, table = self._following.config, self._following.routes
         if config is None:
             raise NotConfiguredError
-        self._notes.check()
+        since = time.monotonic()
+        begun = await self._sessions.begin(session, idempotency_key, LEASE_SECONDS)
+        if isinstance(begun, Decided):
+            return await self._decided(begun)
+        holding = asyncio.create_task(self._hold(begun))
+        try:
+            return await self._tell(config, table, begun, since, question, trace, idempotency_key)
+        except BaseException:
+            await asyncio.shield(self._give_back(begun))
+            raise
+        finally:
+            holding.cancel()
+
+    async def _decided(self, decided: Decided) -> Record:
+        record = decided.record or await self.record(decided.decision)
+        if record is None:
+            raise RecordElsewhereError(decided.decision)
+        return record
+
+    async def _hold(self, claim: Claim) -> None:
+        with suppress(TurnLostError):
+            while True:
+                await asyncio.sleep(HOLD_SECONDS)
+                try:
+                    await self._sessions.confirm(claim, LEASE_SECONDS)
+                except StoreUnavailableError as error:
+                    log.warning("claim_not_held", session=claim.session.id, reason=str(error))
+
+    async def _give_back(self, claim: Claim) -> None:
+        try:
+            await self._sessions.release(claim)
+        except StoreUnavailableError as error:
+            log.warning("claim_not_released", session=claim.session.id, reason=str(error))
+
+    async def _tell(
+        self,
+        config: GatewayConfig,
+        table: RouteTable | None,
+        claim: Claim,
+        since: float,
+        question: Question,
+        trace: Trace,
+        idempotency_key: str | None,
+    ) -> Record:
         started = time.monotonic()
         patience = table.timeout_seconds if table else 1
         async with self._admission.place(patience):
             left = max(1.0, patience - (time.monotonic() - started))
-            draft = await self._draft(config, table, session, question, trace, left)
+            draft, space = await self._draft(config, table, claim, question, trace, left)
+            if time.monotonic() - since > HOLD_SECONDS:  # sooner it cannot have ended
+                await self._sessions.confirm(claim, LEASE_SECONDS)
             record = await self._decisions.append(
                 draft.model_copy(
                     update={
@@ -150,34 +221,56 @@ class Teller:
                     }
                 )
             )
-            await self._notes.note(record)
+            await self._sessions.finish(claim, record)
         self._told(record, trace, time.monotonic() - started)
+        self._summarise(config, claim, record, space)
         return record
+
+    def _summarise(self, config: GatewayConfig, claim: Claim, record: Record, space: int) -> None:
+        """Have the older turns retold, before the window is full."""
+        if config.sessions.handover != "Summarize" or record.place is None:
+            return
+        tale = untold(claim.turns, claim.session.summary)
+        last = Turn(claim.number, record.question, record.result.decision)
+        if tale and sum(price(turn, at_most) for turn in (*tale, last)) > space // 2:
+            seats = self._voices.seats
+            self._chronicle.write(claim.session.id, config, seats, claim.session.summary, tale)
 
     async def _draft(
         self,
         config: GatewayConfig,
         table: RouteTable | None,
-        session: Session,
+        claim: Claim,
         question: Question,
         trace: Trace,
         patience: float,
-    ) -> Record:
+    ) -> tuple[Record, int]:
+        """The decision before it is logged, and the tokens that turns had in its prompts."""
         asked_at = now()
         counting = _counting(table)
+        session, seats = claim.session, self._voices.seats
         scene = Scene(
             question=question.text,
             options=question.options,
             player=session.player,
             session_context=session.context,
             context=question.context,
-            turns=await self._sessions.recent(session.id, RECENT_TURNS),
+            facts=claim.facts,
         )
-        seats = self._voices.seats
+        drafts = [draft(config, seat.route, scene, trace.header) for seat in seats]
+        space = min((each.room for each in drafts), default=config.sessions.context_tokens)
+        policy = config.sessions.handover
+        cast = cast_of([seat.route for seat in seats])
+        place = place_of(claim, cast, space, at_most, policy)
+        scene = replace(
+            scene,
+            turns=[turn for turn in claim.turns if turn.number >= place.first_turn],
+            summary=session.summary if policy == "Summarize" else None,
+        )
         weights = self._weights(seats, counting, question)
         asks = []
-        for seat in seats:
-            prompt = build(config, seat.route, scene, trace.header)
+        for seat, each in zip(seats, drafts, strict=True):
+            prompt = each.prompt(scene.summary, scene.turns)
             asks.append(Ask(seat, weights[seat.route.member], prompt, prompt.digest))
         rules, seed = rules_of(counting, question.options), self.draw()
         complete = rules.teaches and runs_to_completion(seed)
@@ -201,11 +294,12 @@ class Teller:
             patience - (time.monotonic() - started),
         )
         line = self._fallback_line(config.fallback_lines)
-        return Record(
+        record = Record(
             time=asked_at,
             storyteller=config.storyteller,
             world=config.world,
             session=session.id,
+            place=place,
             player=session.player,
             question=question.text,
             options=list(question.options) if question.options else None,
@@ -222,6 +316,7 @@ class Teller:
             config_generation=config.generation,
             trace_id=trace.trace_id,
         )
+        return record, space
 
     def _weights(
         self, seats: Sequence[Seat], counting: Counting, question: Question
@@ -250,6 +345,8 @@ class Teller:
             answered=[c.member for c in record.candidates if c.state == "Answered"],
             failed=[c.member for c in record.candidates if c.state in ("Failed", "Skipped")],
             latency_ms=record.latency_ms,
+            turn=record.place.turn if record.place else None,
+            handover=record.place.handover if record.place else None,
         )
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import aiohttp
 import structlog
 
-from crds.gateway import GatewayReport
+from crds.gateway import GatewayReport, StoreReport
 from crds.routes import Route, RouteTable
 from crds.storyteller import Voice
 from runtime.engines import Chunk, Engine, EngineError, Known, Prompt, Reply, collect, engine_for
@@ -272,6 +272,7 @@ def report(
     table: RouteTable | None,
     voices: Voices,
     decisions: int,
+    store: StoreReport,
 ) -> GatewayReport:
     """What the gateway says of itself."""
     heard, quorum = voices.report(table)
@@ -283,4 +284,5 @@ def report(
         minimum_votes=table.minimum_votes if table else 1,
         quorum=quorum,
         decisions=decisions,
+        store=store,
     )

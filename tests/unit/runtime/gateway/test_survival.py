@@ -1,21 +1,20 @@
 """What is left when a gateway dies: everything that it acknowledged."""
 
 import asyncio
-import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 
 from crds.gateway import CONFIG_KEY
 from crds.routes import ROUTES_KEY
+from runtime.sessions.sqlite import SqliteSessions
 from tests.unit.runtime.stubs.engine import Stub
 from tests.unit.runtime.stubs.gateway import house, serving, write_config, write_routes
-from tests.unit.runtime.stubs.waiting import eventually, until
+from tests.unit.runtime.stubs.process import kill, start
+from tests.unit.runtime.stubs.redis import free_port
+from tests.unit.runtime.stubs.waiting import eventually
 
 ASK = {"question": "Does it rain?", "options": ["yes", "no"]}
 
@@ -37,8 +36,10 @@ async def test_what_was_logged_and_not_yet_noted_is_caught_up(tmp_path: Path) ->
         headers = {"idempotency-key": "turn-1"}
         first = (await home.client.post(url, json=ASK, headers=headers)).json()
         # As if killed between the log and the session store.
-        home.gateway.sessions._writer.execute("DELETE FROM turns")
-        home.gateway.sessions._writer.execute("UPDATE progress SET noted = 0")
+        store = home.gateway.sessions
+        assert isinstance(store, SqliteSessions)
+        store._writer.execute("DELETE FROM turn")
+        store._writer.execute("UPDATE progress SET noted = 0")
     async with house(tmp_path, Stub(answer="no")) as home:
         assert (await home.client.get(f"/v1/sessions/{session}")).json()["turns"] == 1
         again = (await home.client.post(url, json=ASK, headers=headers)).json()
@@ -79,47 +80,14 @@ async def test_the_last_good_configuration_serves_while_there_is_none(tmp_path: 
             assert gateway.report().routes_generation == 7
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _start(folder: Path, port: int) -> "subprocess.Popen[bytes]":
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runtime.gateway"],
-        env={
-            **os.environ,
-            "FABULA_CONFIG_FILE": str(folder / CONFIG_KEY),
-            "FABULA_ROUTES_FILE": str(folder / ROUTES_KEY),
-            "FABULA_DATA_DIR": str(folder / "data"),
-            "FABULA_HOST": "127.0.0.1",
-            "FABULA_PORT": str(port),
-            "FABULA_DRAIN_DELAY_SECONDS": "0.2",
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    until(lambda: _answers(process, port))
-    return process
-
-
-def _answers(process: "subprocess.Popen[bytes]", port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5).status_code == 200
-    except httpx.TransportError:
-        assert process.poll() is None, process.stdout and process.stdout.read()
-        return False
-
-
 def test_a_killed_gateway_has_lost_nothing_that_it_acknowledged(tmp_path: Path) -> None:
     write_config(tmp_path)
     write_routes(tmp_path, [])
-    port = _free_port()
+    port = free_port()
     acknowledged = []
     session = None
     for _ in range(2):
-        process = _start(tmp_path, port)
+        process = start(tmp_path, port)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
             if session is None:
                 session = client.post("/v1/sessions", json={"player": "Mara"}).json()["id"]
@@ -127,8 +95,7 @@ def test_a_killed_gateway_has_lost_nothing_that_it_acknowledged(tmp_path: Path) 
             acknowledged += [client.post(url, json=ASK).json()["id"] for _ in range(20)]
             listed = client.get("/v1/decisions", params={"session": session, "limit": 100}).json()
             assert [each["id"] for each in listed["decisions"]] == acknowledged[::-1]
-        process.kill()
-        process.communicate(timeout=10)
+        kill(process)
 
 
 async def test_on_sigterm_what_has_begun_is_finished(tmp_path: Path) -> None:
@@ -138,8 +105,8 @@ async def test_on_sigterm_what_has_begun_is_finished(tmp_path: Path) -> None:
         folder.mkdir()
         write_config(folder)
         write_routes(folder, [stub])
-        port = _free_port()
-        process = await asyncio.to_thread(_start, folder, port)
+        port = free_port()
+        process = await asyncio.to_thread(start, folder, port)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             session = (await client.post("/v1/sessions")).json()["id"]
             asking = asyncio.create_task(client.post(f"/v1/sessions/{session}/decisions", json=ASK))

@@ -48,6 +48,15 @@ class House:
         """Give the gateway another route table."""
         write_routes(self.folder, self.stubs, **changes)
 
+    async def configure(self, **changes: Any) -> None:
+        """Give the gateway another configuration, and wait until it has it."""
+        before = self.gateway.following.config
+        generation = before.generation + 1 if before else 1
+        write_config(self.folder, generation=generation, **changes)
+        await eventually(
+            lambda: (config := self.gateway.following.config) and config.generation == generation
+        )
+
 
 def write_config(folder: Path, **changes: Any) -> None:
     """The operator's word on who this gateway is."""

@@ -1,0 +1,86 @@
+"""The other replicas of this gateway: each has the log of its own decisions, so one that is asked
+for a decision of another asks the others for it."""
+
+import asyncio
+import re
+import socket
+from collections.abc import Iterable
+
+import aiohttp
+import structlog
+from pydantic import ValidationError
+
+from runtime.audit import Record
+
+log = structlog.get_logger(__name__)
+
+#: Says that a replica asks: whoever gets this answers from its own log alone.
+HEADER = "fabula-peer"
+#: All of them together, the look-up of their addresses included.
+SECONDS = 2.0
+#: As many as a Storyteller can have.
+MOST = 9
+#: Anything else could ask a peer for something else.
+_ID = re.compile(r"d-[-0-9a-zA-Z]{1,60}")
+
+
+class Peers:
+    """Whoever stands behind one name.
+
+    Args:
+        http: the session to ask with.
+        address: ``host:port`` of a headless Service, whose name has the address of every replica;
+            None: there are no others.
+    """
+
+    def __init__(self, http: aiohttp.ClientSession, address: str | None) -> None:
+        self._http = http
+        self._host, _, port = (address or "").rpartition(":")
+        self._port = int(port) if port else 0
+
+    async def find(self, decision: str) -> Record | None:
+        """The record of a decision, from whichever replica has it. None: no replica that answered
+        in time has."""
+        if not self._host or _ID.fullmatch(decision) is None:
+            return None
+        try:
+            async with asyncio.timeout(SECONDS):
+                return await self._first(decision, await self._addresses())
+        except (TimeoutError, OSError) as error:
+            log.warning("peers_not_asked", reason=str(error) or type(error).__name__)
+            return None
+
+    async def _first(self, decision: str, addresses: Iterable[str]) -> Record | None:
+        asked = [asyncio.create_task(self._ask(each, decision)) for each in addresses]
+        try:
+            for answer in asyncio.as_completed(asked):
+                record = await answer
+                if record is not None:
+                    return record
+            return None
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+
+    async def _addresses(self) -> list[str]:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            self._host, self._port, type=socket.SOCK_STREAM
+        )
+        return sorted({str(each[4][0]) for each in found})[:MOST]
+
+    async def _ask(self, address: str, decision: str) -> Record | None:
+        host = f"[{address}]" if ":" in address else address
+        try:
+            async with self._http.get(
+                f"http://{host}:{self._port}/v1/decisions/{decision}",
+                headers={HEADER: "1"},
+                allow_redirects=False,
+            ) as response:
+                if response.status != 200:
+                    return None
+                record = Record.model_validate_json(await response.read())
+        except (aiohttp.ClientError, OSError, ValidationError) as error:
+            log.debug("peer_silent", address=address, reason=type(error).__name__)
+            return None
+        return record if record.id == decision else None

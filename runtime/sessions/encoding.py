@@ -1,0 +1,99 @@
+"""What Redis holds, as text: hashes of a session, its turns, keys and facts."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from runtime.sessions.moving import Whole
+from runtime.sessions.store import Fact, Session, Summary, Turn
+
+
+def ms(seconds: float) -> int:
+    """Milliseconds, one at least: Redis takes no key that has expired already."""
+    return max(1, round(seconds * 1000))
+
+
+def seconds(created: str) -> float:
+    """Seconds since 1970, to sort by."""
+    return datetime.fromisoformat(created).timestamp()
+
+
+def digest(player: str) -> str:
+    """What a player's sessions are found by."""
+    return sha256(player.encode()).hexdigest()[:32]
+
+
+def fields(session: Session) -> dict[Any, Any]:
+    """The hash of a session, without what a script adds when it tells a turn."""
+    made: dict[Any, Any] = {
+        "id": session.id,
+        "created": session.created,
+        "turns": session.turns,
+        "chapter": session.chapter,
+        "first_turn": session.first_turn,
+    }
+    if session.player is not None:
+        made |= {"player": session.player, "player_key": digest(session.player)}
+    if session.context is not None:
+        made["context"] = json.dumps(session.context, ensure_ascii=False)
+    return made
+
+
+def session(found: Mapping[str, str]) -> Session:
+    """A session from its hash."""
+    context, summary = found.get("context"), found.get("summary")
+    return Session(
+        id=found["id"],
+        created=found["created"],
+        player=found.get("player"),
+        context=None if context is None else json.loads(context),
+        turns=int(found["turns"]),
+        chapter=int(found["chapter"]),
+        first_turn=int(found["first_turn"]),
+        cast=found.get("cast") or None,
+        summary=None if summary is None else Summary(summary, int(found["summary_through"])),
+    )
+
+
+def turn_text(told: Turn, decision: str) -> str:
+    """A turn and its decision."""
+    made = {"id": decision, "number": told.number}
+    made |= {"question": told.question, "decision": told.decision}
+    return json.dumps(made, ensure_ascii=False)
+
+
+def turn(text: str) -> Turn:
+    """A turn from its text."""
+    found = json.loads(text)
+    return Turn(found["number"], found["question"], found["decision"])
+
+
+def fact_fields(fact: Fact) -> dict[str, Any]:
+    """A fact, without its place among the others."""
+    return {"id": fact.id, "text": fact.text, "size": len(fact.text)}
+
+
+def facts(texts: Sequence[str]) -> list[Fact]:
+    """Facts in their order, from their texts."""
+    pinned = sorted((json.loads(text) for text in texts), key=lambda fact: int(fact["place"]))
+    return [Fact(fact["id"], fact["text"]) for fact in pinned]
+
+
+def hashes(whole: Whole) -> list[str]:
+    """The four hashes of a session that moves here, each as a list of fields and values."""
+    moved = whole.session
+    made = fields(moved) | {"cast": moved.cast or "", "pinned": len(whole.facts)}
+    if moved.summary:
+        made |= {"summary": moved.summary.text, "summary_through": moved.summary.through}
+    turns = {str(told.turn.number): turn_text(told.turn, told.decision) for told in whole.turns}
+    keys = {told.key: told.decision for told in whole.turns if told.key is not None}
+    pinned = {
+        fact.id: json.dumps({**fact_fields(fact), "place": place}, ensure_ascii=False)
+        for place, fact in enumerate(whole.facts, 1)
+    }
+    return [
+        json.dumps([each for pair in found.items() for each in pair], ensure_ascii=False)
+        for found in (made, turns, keys, pinned)
+    ]

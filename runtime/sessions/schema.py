@@ -1,0 +1,53 @@
+"""The tables of ``sessions.db``, and what became of those of its first version."""
+
+import sqlite3
+import time
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS session (
+    id TEXT PRIMARY KEY, created TEXT NOT NULL, touched REAL NOT NULL, player TEXT, context TEXT,
+    chapter INTEGER NOT NULL DEFAULT 1, first_turn INTEGER NOT NULL DEFAULT 1, told_by TEXT,
+    summary TEXT, summary_through INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS session_by_player
+    ON session (player, created) WHERE player IS NOT NULL;
+CREATE INDEX IF NOT EXISTS session_by_touch ON session (touched);
+CREATE TABLE IF NOT EXISTS turn (
+    session TEXT NOT NULL, number INTEGER NOT NULL, entry INTEGER NOT NULL, decision TEXT NOT NULL,
+    question TEXT NOT NULL, answer TEXT NOT NULL, idempotency_key TEXT,
+    PRIMARY KEY (session, number)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS turn_by_key
+    ON turn (session, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX IF NOT EXISTS turn_by_entry ON turn (entry);
+CREATE TABLE IF NOT EXISTS fact (
+    session TEXT NOT NULL, id TEXT NOT NULL, pinned REAL NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (session, id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS gone (session TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), noted INTEGER);
+INSERT OR IGNORE INTO progress VALUES (1, 0);
+"""
+
+
+def prepare(db: sqlite3.Connection) -> None:
+    """Make the tables. Sessions of the first version, whose turns had the numbers of the log, are
+    taken along."""
+    db.executescript(_TABLES)
+    old = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'sessions'")
+    if old.fetchone() is None:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    db.execute(
+        "INSERT OR IGNORE INTO session (id, created, touched, player, context) "
+        "SELECT id, created, ?, player, context FROM sessions",
+        (time.time(),),
+    )
+    db.execute(
+        "INSERT OR IGNORE INTO turn SELECT session, "
+        "row_number() OVER (PARTITION BY session ORDER BY number), "
+        "number, decision, question, answer, idempotency_key FROM turns"
+    )
+    db.execute("DROP TABLE sessions")
+    db.execute("DROP TABLE turns")
+    db.execute("COMMIT")

@@ -1,0 +1,278 @@
+"""The embedded store: SQLite on the volume of the one gateway that owns it.
+
+A turn follows from its decision record, so the log is the truth: once logged a decision is final,
+the game gets its answer, and a turn that the disk refuses is noted later. What a killed gateway had
+logged and not yet noted is caught up at the next start. Claims live in this process alone: they
+end with it, and nobody else could have one.
+"""
+
+import asyncio
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from runtime.audit import DecisionLog, Record
+from runtime.groupcommit import BacklogFullError, GroupCommit
+from runtime.sessions import statements as sql
+from runtime.sessions.owed import Owed
+from runtime.sessions.schema import prepare
+from runtime.sessions.store import (
+    Claim,
+    Context,
+    Decided,
+    Fact,
+    Session,
+    SessionDeletedError,
+    StoreUnavailableError,
+    Summary,
+    Turn,
+    TurnLostError,
+    TurnUnderWayError,
+    UnknownSessionError,
+    now,
+)
+
+Found = TypeVar("Found")
+_Operation = Callable[[sqlite3.Connection], Any]
+_CATCH_UP_BATCH = 500
+#: Sessions forgotten in one write, so that a sweep holds nobody up.
+_SWEEP_BATCH = 200
+
+
+class SqliteSessions:
+    """See SessionStore. Writes are grouped and durable before they return.
+
+    Args:
+        path: the file.
+        lifetime: seconds after its last write until a session expires, asked each time.
+    """
+
+    def __init__(self, path: Path, lifetime: Callable[[], float]) -> None:
+        self._lifetime = lifetime
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = _connect(path)
+        prepare(self._writer)
+        self._reader = _connect(path)
+        self._reader.execute("PRAGMA query_only = ON")
+        self._commit: GroupCommit[_Operation, Any] = GroupCommit("sessions", self._write)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sessions-read")
+        self._owed = Owed(self._note, (sqlite3.Error, BacklogFullError))
+        #: By session: the claim's token and when it ends.
+        self._claims: dict[str, tuple[str, float]] = {}
+
+    @property
+    def trouble(self) -> StoreUnavailableError | None:
+        """See SessionStore."""
+        return None
+
+    async def create(self, player: str | None, context: Context | None) -> Session:
+        """See SessionStore."""
+        session = Session(f"s-{secrets.token_hex(12)}", now(), player, context)
+        await self._change(lambda db: sql.create(db, session, time.time()))
+        return session
+
+    async def get(self, session: str) -> Session:
+        """See SessionStore."""
+        return await self.read(lambda db: sql.session(db, session, self._since()))
+
+    async def by_player(self, player: str, limit: int) -> list[Session]:
+        """See SessionStore."""
+        return await self.read(lambda db: sql.by_player(db, player, self._since(), limit))
+
+    async def delete(self, session: str) -> None:
+        """See SessionStore."""
+        with suppress(SessionDeletedError):
+            await self.get(session)
+            await self._change(lambda db: sql.delete(db, session, time.time()))
+
+    async def begin(self, session: str, key: str | None, lease: float) -> Claim | Decided:
+        """See SessionStore."""
+        self._owed.check()
+        waiting = self._owed.of(session)
+        for record in waiting:
+            if key is not None and record.idempotency_key == key:
+                return Decided(record.id, record)
+        token = secrets.token_hex(8)
+        taken_for = self._take(session, token, lease)
+        try:
+            found, decided = await self.read(lambda db: self._look(db, session, key))
+        except BaseException:
+            self._let_go(session, token)
+            raise
+        if decided is not None:
+            self._let_go(session, token)
+            return Decided(decided)
+        if taken_for is not None:
+            raise TurnUnderWayError(session, taken_for)
+        unseen = [
+            Turn(record.place.turn, record.question, record.result.decision)
+            for record in waiting
+            if record.place and record.place.turn > found.session.turns
+        ]
+        number = max([found.session.turns, *(turn.number for turn in unseen)]) + 1
+        return Claim(found.session, number, token, (*found.turns, *unseen), found.facts)
+
+    async def confirm(self, claim: Claim, lease: float) -> None:
+        """See SessionStore."""
+        held = self._claims.get(claim.session.id)
+        if held is None or held[0] != claim.token:
+            raise TurnLostError(claim.session.id)
+        self._claims[claim.session.id] = claim.token, time.monotonic() + lease
+
+    async def release(self, claim: Claim) -> None:
+        """See SessionStore."""
+        self._let_go(claim.session.id, claim.token)
+
+    async def finish(self, claim: Claim, record: Record) -> None:
+        """See SessionStore. A turn that the disk refuses is owed: its decision is logged."""
+        try:
+            await self._note(record)
+        except (sqlite3.Error, BacklogFullError):
+            self._owed.owe(record)
+        finally:
+            self._let_go(claim.session.id, claim.token)
+
+    async def decisions(self, session: str, limit: int) -> list[str]:
+        """See SessionStore."""
+
+        def read(db: sqlite3.Connection) -> list[str]:
+            sql.session(db, session, self._since())
+            return sql.decisions(db, session, limit)
+
+        return await self.read(read)
+
+    async def summarise(self, session: str, summary: Summary) -> None:
+        """See SessionStore."""
+        await self._change(lambda db: sql.summarise(db, session, summary))
+
+    async def facts(self, session: str) -> list[Fact]:
+        """See SessionStore."""
+
+        def read(db: sqlite3.Connection) -> list[Fact]:
+            sql.session(db, session, self._since())
+            return sql.facts(db, session)
+
+        return await self.read(read)
+
+    async def pin(self, session: str, text: str) -> Fact:
+        """See SessionStore."""
+
+        def change(db: sqlite3.Connection) -> Fact:
+            sql.session(db, session, self._since())
+            return sql.pin(db, session, text, time.time())
+
+        return await self._change(change)
+
+    async def unpin(self, session: str, fact: str) -> None:
+        """See SessionStore."""
+
+        def change(db: sqlite3.Connection) -> None:
+            sql.session(db, session, self._since())
+            sql.unpin(db, session, fact, time.time())
+
+        await self._change(change)
+
+    async def sweep(self) -> int:
+        """See SessionStore."""
+        forgotten = 0
+        while True:
+            batch: int = await self._change(
+                lambda db: sql.sweep(db, self._since(), time.time(), _SWEEP_BATCH)
+            )
+            forgotten += batch
+            if batch < _SWEEP_BATCH:
+                return forgotten
+
+    async def catch_up(self, log: DecisionLog) -> int:
+        """See SessionStore. Starts where the last start or note had come to."""
+        noted = await self.read(sql.noted)
+        if noted > len(log):
+            # The log lost its end, and its numbers will be given again: what was noted of that end
+            # would stand in the way of new turns.
+            noted = 0
+            await self._change(lambda db: sql.cut(db, len(log)))
+        for first in range(noted, len(log), _CATCH_UP_BATCH):
+            numbers = range(first, min(first + _CATCH_UP_BATCH, len(log)))
+            for record in await asyncio.to_thread(log.readable, numbers):
+                with suppress(TurnLostError, UnknownSessionError, SessionDeletedError):
+                    await self._note(record)
+        # Also past damaged records, which no later start could note either.
+        await self._change(lambda db: sql.set_noted(db, len(log)))
+        return max(0, len(log) - noted)
+
+    async def close(self) -> None:
+        """See SessionStore."""
+        await self._owed.close()
+        await self._commit.close()
+        self._thread.shutdown()
+        self._reader.close()
+        self._writer.close()
+
+    def _since(self) -> float:
+        """A session that was last written before this has expired."""
+        return time.time() - self._lifetime()
+
+    def _look(
+        self, db: sqlite3.Connection, session: str, key: str | None
+    ) -> tuple[Claim, str | None]:
+        found = sql.session(db, session, self._since())
+        decided = None if key is None else sql.decided(db, session, key)
+        turns = sql.turns(db, session, found.first_turn)
+        return Claim(found, 0, "", tuple(turns), tuple(sql.facts(db, session))), decided
+
+    async def _note(self, record: Record) -> None:
+        await self._change(lambda db: sql.note(db, record, time.time()))
+
+    def _take(self, session: str, token: str, lease: float) -> float | None:
+        """Claim the session; else returns for how many seconds somebody else still has it."""
+        at = time.monotonic()
+        _, until = self._claims.get(session, ("", 0.0))
+        if until > at:
+            return until - at
+        self._claims[session] = token, at + lease
+        return None
+
+    def _let_go(self, session: str, token: str) -> None:
+        if self._claims.get(session, ("", 0.0))[0] == token:
+            del self._claims[session]
+
+    async def read(self, read: Callable[[sqlite3.Connection], Found]) -> Found:
+        """What a reading of the file finds, in its own thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, read, self._reader)
+
+    async def _change(self, change: Callable[[sqlite3.Connection], Found]) -> Found:
+        made = await self._commit.submit(change)
+        if isinstance(made, Exception):
+            raise made
+        return made  # type: ignore[no-any-return]
+
+    def _write(self, batch: Sequence[_Operation]) -> list[Any]:
+        made: list[Any] = []
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            for operation in batch:
+                try:
+                    made.append(operation(self._writer))
+                except sql.REFUSALS as refusal:  # nothing was written for it; the rest goes on
+                    made.append(refusal)
+            self._writer.execute("COMMIT")
+        except sqlite3.Error:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
+        return made
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # Opened here and used by one thread each.
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA cache_size = -2048")
+    return db

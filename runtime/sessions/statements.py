@@ -1,0 +1,235 @@
+"""What the embedded store says to SQLite: each function is one question or one change, inside the
+transaction of whoever calls it."""
+
+import json
+import sqlite3
+
+from runtime.audit import Record
+from runtime.audit.log import number_of
+from runtime.sessions.store import (
+    FACTS,
+    MAX_FACTS,
+    TAIL,
+    TOMBSTONE_SECONDS,
+    Fact,
+    FactsFullError,
+    Session,
+    SessionDeletedError,
+    Summary,
+    Turn,
+    TurnLostError,
+    UnknownFactError,
+    UnknownSessionError,
+    fact_of,
+)
+
+#: Raised before anything is written.
+REFUSALS = (UnknownSessionError, SessionDeletedError, UnknownFactError, FactsFullError)
+_SESSION = (
+    "SELECT id, created, player, context, "
+    "(SELECT coalesce(max(number), 0) FROM turn WHERE session = session.id), "
+    "chapter, first_turn, told_by, summary, summary_through FROM session"
+)
+
+
+def create(db: sqlite3.Connection, made: Session, at: float) -> None:
+    """Write a new session down."""
+    context = None if made.context is None else json.dumps(made.context, ensure_ascii=False)
+    db.execute(
+        "INSERT INTO session (id, created, touched, player, context) VALUES (?, ?, ?, ?, ?)",
+        (made.id, made.created, at, made.player, context),
+    )
+
+
+def session(db: sqlite3.Connection, wanted: str, since: float) -> Session:
+    """The session, if it was written after ``since``.
+
+    Raises:
+        UnknownSessionError, SessionDeletedError
+    """
+    row = db.execute(f"{_SESSION} WHERE id = ? AND touched >= ?", (wanted, since)).fetchone()
+    if row is not None:
+        return _session(row)
+    gone = db.execute("SELECT 1 FROM gone WHERE session = ?", (wanted,)).fetchone()
+    raise UnknownSessionError(wanted) if gone is None else SessionDeletedError(wanted)
+
+
+def by_player(db: sqlite3.Connection, player: str, since: float, limit: int) -> list[Session]:
+    """The sessions of a player, newest first."""
+    rows = db.execute(
+        f"{_SESSION} WHERE player = ? AND touched >= ? ORDER BY created DESC LIMIT ?",
+        (player, since, limit),
+    )
+    return [_session(row) for row in rows]
+
+
+def turns(db: sqlite3.Connection, wanted: str, first: int) -> list[Turn]:
+    """Its last turns from ``first`` on, oldest first."""
+    rows = db.execute(
+        "SELECT number, question, answer FROM turn WHERE session = ? AND number >= ? "
+        "ORDER BY number DESC LIMIT ?",
+        (wanted, first, TAIL),
+    ).fetchall()
+    return [Turn(*row) for row in reversed(rows)]
+
+
+def decided(db: sqlite3.Connection, wanted: str, key: str) -> str | None:
+    """The decision that was made under that key."""
+    row = db.execute(
+        "SELECT decision FROM turn WHERE session = ? AND idempotency_key = ?", (wanted, key)
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def decisions(db: sqlite3.Connection, wanted: str, limit: int) -> list[str]:
+    """Ids of its decisions, newest first."""
+    rows = db.execute(
+        "SELECT decision FROM turn WHERE session = ? ORDER BY number DESC LIMIT ?", (wanted, limit)
+    )
+    return [str(row[0]) for row in rows]
+
+
+def note(db: sqlite3.Connection, record: Record, at: float) -> Exception | None:
+    """Note a logged decision as a turn. Returns what stands in its way for good, if anything does:
+    the log has been read up to here all the same."""
+    fault = _take_place(db, record, at)
+    entry = number_of(record.id)
+    # The log's batches may be noted out of order: only an unbroken beginning counts.
+    db.execute("UPDATE progress SET noted = ? WHERE noted = ?", (entry + 1, entry))
+    return fault
+
+
+def noted(db: sqlite3.Connection) -> int:
+    """How many records of the log have been noted without a gap."""
+    return int(db.execute("SELECT noted FROM progress").fetchone()[0])
+
+
+def set_noted(db: sqlite3.Connection, count: int) -> None:
+    """Say that so many records of the log have been noted."""
+    db.execute("UPDATE progress SET noted = ?", (count,))
+
+
+def cut(db: sqlite3.Connection, entries: int) -> None:
+    """Forget the turns of records from ``entries`` on."""
+    db.execute("DELETE FROM turn WHERE entry >= ?", (entries,))
+
+
+def summarise(db: sqlite3.Connection, wanted: str, summary: Summary) -> None:
+    """Keep the summary that reaches furthest."""
+    db.execute(
+        "UPDATE session SET summary = ?, summary_through = ? WHERE id = ? AND summary_through < ?",
+        (summary.text, summary.through, wanted, summary.through),
+    )
+
+
+def facts(db: sqlite3.Connection, wanted: str) -> list[Fact]:
+    """Its facts, in order."""
+    rows = db.execute("SELECT id, text FROM fact WHERE session = ? ORDER BY pinned, id", (wanted,))
+    return [Fact(*row) for row in rows]
+
+
+def pin(db: sqlite3.Connection, wanted: str, text: str, at: float) -> Fact:
+    """Add a fact.
+
+    Raises:
+        FactsFullError
+    """
+    fact = fact_of(text)
+    known = facts(db, wanted)
+    if fact not in known:
+        characters = sum(len(each.text) for each in known) + len(text)
+        if len(known) >= MAX_FACTS or characters > FACTS:
+            raise FactsFullError(wanted)
+        db.execute("INSERT INTO fact VALUES (?, ?, ?, ?)", (wanted, fact.id, at, text))
+    _touch(db, wanted, at)
+    return fact
+
+
+def unpin(db: sqlite3.Connection, wanted: str, fact: str, at: float) -> None:
+    """Remove a fact.
+
+    Raises:
+        UnknownFactError
+    """
+    if db.execute("DELETE FROM fact WHERE session = ? AND id = ?", (wanted, fact)).rowcount == 0:
+        raise UnknownFactError(fact)
+    _touch(db, wanted, at)
+
+
+def delete(db: sqlite3.Connection, wanted: str, at: float) -> None:
+    """Forget a session, and remember for a while that it was deleted."""
+    _forget(db, wanted)
+    db.execute("INSERT OR REPLACE INTO gone VALUES (?, ?)", (wanted, at))
+
+
+def sweep(db: sqlite3.Connection, since: float, at: float, limit: int) -> int:
+    """Forget sessions last written before ``since``; returns how many, at most ``limit``."""
+    rows = db.execute("SELECT id FROM session WHERE touched < ? LIMIT ?", (since, limit)).fetchall()
+    for (expired,) in rows:
+        _forget(db, expired)
+    db.execute("DELETE FROM gone WHERE at < ?", (at - TOMBSTONE_SECONDS,))
+    return len(rows)
+
+
+def _take_place(db: sqlite3.Connection, record: Record, at: float) -> Exception | None:
+    wanted, key = record.session, record.idempotency_key
+    if db.execute("SELECT 1 FROM session WHERE id = ?", (wanted,)).fetchone() is None:
+        gone = db.execute("SELECT 1 FROM gone WHERE session = ?", (wanted,)).fetchone()
+        return UnknownSessionError(wanted) if gone is None else SessionDeletedError(wanted)
+    last = db.execute("SELECT coalesce(max(number), 0) FROM turn WHERE session = ?", (wanted,))
+    last_turn = int(last.fetchone()[0])
+    place = record.place
+    number = place.turn if place else last_turn + 1
+    rivals = db.execute(
+        "SELECT decision FROM turn WHERE session = ? AND "
+        "(number = ? OR idempotency_key = ? OR decision = ?)",
+        (wanted, number, key, record.id),
+    ).fetchall()
+    if rivals:
+        mine = any(decision == record.id for (decision,) in rivals)
+        return None if mine else TurnLostError(wanted)
+    db.execute(
+        "INSERT INTO turn VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            wanted,
+            number,
+            number_of(record.id),
+            record.id,
+            record.question,
+            record.result.decision,
+            key,
+        ),
+    )
+    if place and number > last_turn:
+        db.execute(
+            "UPDATE session SET chapter = ?, first_turn = ?, told_by = ? WHERE id = ?",
+            (place.chapter, place.first_turn, place.cast, wanted),
+        )
+    _touch(db, wanted, at)
+    return None
+
+
+def _touch(db: sqlite3.Connection, wanted: str, at: float) -> None:
+    db.execute("UPDATE session SET touched = ? WHERE id = ?", (at, wanted))
+
+
+def _forget(db: sqlite3.Connection, wanted: str) -> None:
+    db.execute("DELETE FROM turn WHERE session = ?", (wanted,))
+    db.execute("DELETE FROM fact WHERE session = ?", (wanted,))
+    db.execute("DELETE FROM session WHERE id = ?", (wanted,))
+
+
+def _session(row: tuple[object, ...]) -> Session:
+    made, created, player, context, count, chapter, first, cast, summary, through = row
+    last = int(str(count))
+    return Session(
+        id=str(made),
+        created=str(created),
+        player=None if player is None else str(player),
+        context=None if context is None else json.loads(str(context)),
+        turns=last,
+        chapter=int(str(chapter)),
+        first_turn=int(str(first)),
+        cast=None if cast is None else str(cast),
+        summary=None if summary is None else Summary(str(summary), int(str(through))),
+    )

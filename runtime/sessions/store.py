@@ -1,0 +1,236 @@
+"""What is kept of a session, and what every store of sessions promises.
+
+One turn at a time: who wants to tell the next turn claims it, and the claim ends by itself, so that
+a gateway that dies in mid-turn holds nobody up. A turn takes its number in the session or fails;
+two gateways can never both tell turn 7.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Literal, Protocol
+
+from runtime.audit import DecisionLog, Record
+
+Context = str | Mapping[str, Any]
+
+#: Facts of one session, the characters of one, and of all together: they stand in every prompt.
+MAX_FACTS, FACT, FACTS = 32, 400, 3000
+#: Turns that a claim brings along. A chapter that has more is full.
+TAIL = 256
+#: How long a deleted session is known to have been deleted, in seconds.
+TOMBSTONE_SECONDS = 24 * 3600.0
+#: Sessions of one player that are found by the player.
+MAX_BY_PLAYER = 100
+
+
+class UnknownSessionError(Exception):
+    """No session has that id, or it has expired."""
+
+
+class SessionDeletedError(Exception):
+    """The session was deleted."""
+
+
+class UnknownFactError(Exception):
+    """The session has no such fact."""
+
+
+class FactsFullError(Exception):
+    """The session has as many facts as it may have."""
+
+
+class TurnUnderWayError(Exception):
+    """Another turn of the session is being told."""
+
+    def __init__(self, session: str, retry_seconds: float) -> None:
+        super().__init__(session)
+        #: When the claim on it ends at the latest.
+        self.retry_seconds = retry_seconds
+
+
+class TurnLostError(Exception):
+    """The claim had ended and another turn took this one's number: this one did not happen."""
+
+
+class StoreUnavailableError(Exception):
+    """The store does not answer. The message says why and never holds an address or password."""
+
+    def __init__(self, reason: Literal["MissingSecret", "Unreachable"], message: str) -> None:
+        super().__init__(message)
+        self.reason: Literal["MissingSecret", "Unreachable"] = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The tale up to a turn in few words. A model wrote it, so it is as untrusted as a player."""
+
+    text: str
+    #: The last turn that it tells of.
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One play-through."""
+
+    id: str
+    created: str
+    player: str | None
+    context: Context | None
+    #: Number of its last turn; the first is 1.
+    turns: int = 0
+    #: A new chapter begins when the window is full or the models change.
+    chapter: int = 1
+    #: The first turn that this chapter tells word for word.
+    first_turn: int = 1
+    #: Digest of the members and revisions that told the last turn.
+    cast: str | None = None
+    summary: Summary | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What was asked and decided."""
+
+    number: int
+    question: str
+    decision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What is told to every member with every question, word for word."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to tell one turn, and the session as it stands before it."""
+
+    session: Session
+    number: int
+    token: str
+    #: Turns of this chapter, oldest first, no more than ``TAIL``.
+    turns: tuple[Turn, ...] = ()
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The turn under that idempotency key has been told."""
+
+    decision: str
+    #: Its record, where the store still has it.
+    record: Record | None = None
+
+
+class SessionStore(Protocol):
+    """A store. Every write is accepted by it before the method returns.
+
+    Every method may raise StoreUnavailableError, or what the volume raises; those with a session
+    UnknownSessionError and SessionDeletedError.
+    """
+
+    @property
+    def trouble(self) -> StoreUnavailableError | None:
+        """Why it cannot be used now, by its last check."""
+        ...
+
+    async def create(self, player: str | None, context: Context | None) -> Session:
+        """Begin a session."""
+        ...
+
+    async def get(self, session: str) -> Session:
+        """The session of that id."""
+        ...
+
+    async def by_player(self, player: str, limit: int) -> list[Session]:
+        """The sessions of a player, newest first."""
+        ...
+
+    async def delete(self, session: str) -> None:
+        """Forget its player, context, turns, facts and summary. Again: nothing happens."""
+        ...
+
+    async def begin(self, session: str, key: str | None, lease: float) -> Claim | Decided:
+        """Claim its next turn for ``lease`` seconds, unless the key has been decided.
+
+        Raises:
+            TurnUnderWayError: somebody else holds the claim.
+        """
+        ...
+
+    async def confirm(self, claim: Claim, lease: float) -> None:
+        """Hold the claim for ``lease`` seconds from now on.
+
+        Raises:
+            TurnLostError: it had ended and somebody else has it, or the turn was told.
+        """
+        ...
+
+    async def release(self, claim: Claim) -> None:
+        """Give the claim back: no turn will come of it."""
+        ...
+
+    async def finish(self, claim: Claim, record: Record) -> None:
+        """Make the logged decision the claimed turn.
+
+        Raises:
+            TurnLostError: another decision is that turn.
+        """
+        ...
+
+    async def decisions(self, session: str, limit: int) -> list[str]:
+        """Ids of its decisions, newest first."""
+        ...
+
+    async def summarise(self, session: str, summary: Summary) -> None:
+        """Replace its summary by one that reaches further; one that does not is dropped."""
+        ...
+
+    async def facts(self, session: str) -> list[Fact]:
+        """Its facts, in the order in which they were pinned."""
+        ...
+
+    async def pin(self, session: str, text: str) -> Fact:
+        """Pin a fact. The same words again are the same fact.
+
+        Raises:
+            FactsFullError: there are too many, or they are too long together.
+        """
+        ...
+
+    async def unpin(self, session: str, fact: str) -> None:
+        """Take a fact away.
+
+        Raises:
+            UnknownFactError: there is none of that id.
+        """
+        ...
+
+    async def sweep(self) -> int:
+        """Forget what has expired; returns how many sessions."""
+        ...
+
+    async def catch_up(self, log: DecisionLog) -> int:
+        """Note what a log has and the store may not have; returns how many decisions were looked
+        at."""
+        ...
+
+    async def close(self) -> None:
+        """Write what is waiting and let go."""
+        ...
+
+
+def fact_of(text: str) -> Fact:
+    """A fact, named by its words."""
+    return Fact(f"f-{sha256(text.encode()).hexdigest()[:16]}", text)
+
+
+def now() -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,14 @@
+"""What the tests of several rooms of the runtime share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.unit.runtime.stubs.redis import redis_server
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis server for the whole run. Tests keep apart by the names of their storytellers."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url

@@ -1,0 +1,60 @@
+"""What only the embedded store has: a file of its first version."""
+
+import sqlite3
+from pathlib import Path
+
+from runtime.audit import DecisionLog
+from runtime.sessions import Claim, Decided, TurnUnderWayError
+from runtime.sessions.sqlite import SqliteSessions
+from tests.unit.runtime.sessions.conftest import Lifetime
+
+FIRST_VERSION = """
+CREATE TABLE sessions (
+    id TEXT PRIMARY KEY, created TEXT NOT NULL, player TEXT, context TEXT
+) WITHOUT ROWID;
+CREATE TABLE turns (
+    session TEXT NOT NULL, number INTEGER NOT NULL, decision TEXT NOT NULL,
+    question TEXT NOT NULL, answer TEXT NOT NULL, idempotency_key TEXT,
+    PRIMARY KEY (session, number)
+) WITHOUT ROWID;
+CREATE TABLE progress (one INTEGER PRIMARY KEY CHECK (one = 1), noted INTEGER);
+INSERT INTO progress VALUES (1, 0);
+INSERT INTO sessions VALUES ('s-1', '2026-11-23T00:00:00.000Z', 'Mara', '{"a": 1}');
+INSERT INTO turns VALUES ('s-1', 3, 'd-3-00000000', 'One?', 'yes', 'k1');
+INSERT INTO turns VALUES ('s-1', 9, 'd-9-00000000', 'Two?', 'no', NULL);
+"""
+
+
+async def test_sessions_of_the_first_version_go_on(
+    tmp_path: Path, lifetime: Lifetime, decisions: DecisionLog
+) -> None:
+    path = tmp_path / "sessions.db"
+    db = sqlite3.connect(path)
+    db.executescript(FIRST_VERSION)
+    db.close()
+    for _ in range(2):
+        store = SqliteSessions(path, lifetime)
+        found = await store.get("s-1")
+        assert (found.player, found.context, found.turns) == ("Mara", {"a": 1}, 2)
+        assert await store.begin("s-1", "k1", 1) == Decided("d-3-00000000")
+        claim = await store.begin("s-1", "k3", 1)
+        assert isinstance(claim, Claim)
+        assert [turn.question for turn in claim.turns] == ["One?", "Two?"]
+        await store.close()
+
+
+async def test_a_claim_ends_with_its_process(tmp_path: Path, lifetime: Lifetime) -> None:
+    path = tmp_path / "sessions.db"
+    store = SqliteSessions(path, lifetime)
+    session = (await store.create(None, None)).id
+    assert isinstance(await store.begin(session, "k", 3600), Claim)
+    try:
+        await store.begin(session, "k", 1)
+    except TurnUnderWayError:
+        pass
+    else:
+        raise AssertionError("two turns at a time")
+    await store.close()
+    store = SqliteSessions(path, lifetime)
+    assert isinstance(await store.begin(session, "k", 1), Claim)
+    await store.close()

@@ -1,0 +1,50 @@
+"""A gateway in a process of its own, to be killed."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from crds.gateway import CONFIG_KEY
+from crds.routes import ROUTES_KEY
+from tests.unit.runtime.stubs.waiting import until
+
+
+def start(
+    folder: Path, port: int, more: Mapping[str, str] | None = None, data: str = "data"
+) -> "subprocess.Popen[bytes]":
+    """One over the files in ``folder``, answering on that port of loopback."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runtime.gateway"],
+        env={
+            **os.environ,
+            "FABULA_CONFIG_FILE": str(folder / CONFIG_KEY),
+            "FABULA_ROUTES_FILE": str(folder / ROUTES_KEY),
+            "FABULA_DATA_DIR": str(folder / data),
+            "FABULA_HOST": "127.0.0.1",
+            "FABULA_PORT": str(port),
+            "FABULA_DRAIN_DELAY_SECONDS": "0.2",
+            **(more or {}),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    until(lambda: _answers(process, port))
+    return process
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    """End it as the kernel does when memory is short."""
+    process.kill()
+    process.communicate(timeout=10)
+
+
+def _answers(process: "subprocess.Popen[bytes]", port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5).status_code == 200
+    except httpx.TransportError:
+        assert process.poll() is None, process.stdout and process.stdout.read()
+        return False
