@@ -47,12 +47,21 @@ check: $(VENV)/.ready ## Lint, types, import arrows, generated files, documentat
 	@echo "==> docs";    NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q --strict -d $(or $(TMPDIR),/tmp)/fabula-docs-check
 
 .PHONY: unit
-unit: $(VENV)/.ready ## Unit tests: no cluster, under a minute
+unit: $(VENV)/.ready packages ## Unit tests: no cluster, two minutes
 	@echo "==> unit tests"
 	@$(BIN)/pytest -q tests/unit
 
+# Debian keeps the program in redis-tools; the package redis-server adds a service, which would run on
+# this machine from then on.
+.PHONY: packages
+packages: ## Install what the unit tests need of Debian: a Redis server to start
+	@command -v redis-server redis-check-rdb >/dev/null || { \
+	  echo "==> redis-tools from Debian"; \
+	  apt-get -o DPkg::Lock::Timeout=300 update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends redis-tools; }
+
 .PHONY: cluster-tests
-cluster-tests: $(VENV)/.ready ## Tests on a real API server and a real cluster of their own
+cluster-tests: $(VENV)/.ready packages ## Tests on a real API server and a real cluster of their own
 	@echo "==> cluster for the tests"
 	@$(BIN)/fabula dev up --install --name fabula-test
 	@$(BIN)/python -m images build
@@ -61,7 +70,7 @@ cluster-tests: $(VENV)/.ready ## Tests on a real API server and a real cluster o
 	@$(BIN)/fabula dev down --name fabula-test
 
 .PHONY: soak
-soak: $(VENV)/.ready ## What takes long: every write boundary, big fuzz
+soak: $(VENV)/.ready packages ## What takes long: every write boundary, big fuzz
 	@$(BIN)/fabula dev up --install --name fabula-test
 	@$(BIN)/python -m images build
 	@$(BIN)/pytest -q tests/api tests/e2e -m soak
