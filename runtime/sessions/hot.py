@@ -3,9 +3,10 @@ and may hold a password. No message here repeats it."""
 
 import asyncio
 from pathlib import Path
+from typing import cast
 
 import structlog
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import (
@@ -42,6 +43,8 @@ class HotStore:
         self._secret = secret
         self._url: str | None = None
         self._client: Redis | None = None
+        #: Whether it has been found out if the server is one of a cluster.
+        self._knows_kind = False
         self._closing: set[asyncio.Task[None]] = set()
 
     async def refresh(self) -> None:
@@ -50,14 +53,12 @@ class HotStore:
             url = (await asyncio.to_thread(self._file.read_text)).strip()
         except (OSError, UnicodeDecodeError):
             url = ""
-        if url == (self._url or ""):
-            return
-        self._url = url or None
-        before, self._client = self._client, _connect(url) if url else None
-        if before is not None:
-            task = asyncio.create_task(before.aclose())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+        if url != (self._url or ""):
+            self._url = url or None
+            self._replace(_connect(url) if url else None)
+            self._knows_kind = False
+        if self._client is not None and not self._knows_kind:
+            await self._find_kind(self._client)
 
     @property
     def client(self) -> Redis:
@@ -81,6 +82,23 @@ class HotStore:
         await asyncio.gather(*self._closing, return_exceptions=True)
         if self._client is not None:
             await self._client.aclose()
+
+    async def _find_kind(self, client: Redis) -> None:
+        """A node of a cluster sends everyone elsewhere: there another client is needed."""
+        try:
+            found = await client.info("cluster")
+        except (RedisError, OSError):
+            return  # whoever asks it something will hear why
+        self._knows_kind = True
+        if found.get("cluster_enabled"):
+            self._replace(_cluster(self._url or ""))
+
+    def _replace(self, client: Redis | None) -> None:
+        before, self._client = self._client, client
+        if before is not None:
+            task = asyncio.create_task(before.aclose())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     def _where(self) -> str:
         if self._secret is None:
@@ -132,6 +150,20 @@ def _connect(url: str) -> Redis | None:
     except (ValueError, RedisError):
         return None
     return Redis.from_pool(pool)
+
+
+def _cluster(url: str) -> Redis:
+    made = RedisCluster.from_url(
+        url,
+        max_connections=_CONNECTIONS,
+        socket_timeout=COMMAND_SECONDS,
+        socket_connect_timeout=COMMAND_SECONDS,
+        health_check_interval=15,
+        decode_responses=True,
+        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.2), _RETRIES),
+    )
+    # Other classes, and every method that is used here.
+    return cast("Redis", made)
 
 
 def _code(error: Exception) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from runtime.audit import DecisionLog, Record
 from runtime.sessions import encoding, lua, moving
@@ -360,7 +360,7 @@ class RedisSessions:
     def _words(self) -> Iterator[None]:
         try:
             yield
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, RedisClusterException, OSError) as error:
             raise unavailable(error) from None
 
     @property

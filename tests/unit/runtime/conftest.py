@@ -12,3 +12,10 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis server for the whole run. Tests keep apart by the names of their storytellers."""
     with redis_server(tmp_path_factory.mktemp("redis")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A cluster of one node: its rules on keys are those of a large one."""
+    with redis_server(tmp_path_factory.mktemp("redis-cluster"), cluster=True) as url:
+        yield url

@@ -51,13 +51,14 @@ async def way_to(url: str, folder: Path) -> AsyncIterator[HotStore]:
         await hot.close()
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis", "redis-cluster"])
 async def store(
     request: pytest.FixtureRequest,
     tmp_path: Path,
     lifetime: Callable[[], float],
     decisions: DecisionLog,
     redis_url: str,
+    redis_cluster_url: str,
 ) -> AsyncIterator[SessionStore]:
     """A store with nothing in it."""
     async with AsyncExitStack() as stack:
@@ -65,7 +66,8 @@ async def store(
         if request.param == "sqlite":
             made = SqliteSessions(tmp_path / "sessions.db", lifetime)
         else:
-            hot = await stack.enter_async_context(way_to(redis_url, tmp_path))
+            url = redis_url if request.param == "redis" else redis_cluster_url
+            hot = await stack.enter_async_context(way_to(url, tmp_path))
             made = RedisSessions(hot, f"test/{secrets.token_hex(4)}", lifetime)
         stack.push_async_callback(made.close)
         await made.catch_up(decisions)

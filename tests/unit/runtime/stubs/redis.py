@@ -23,13 +23,19 @@ REMEDY = (
 
 @contextmanager
 def redis_server(
-    folder: Path, port: int | None = None, password: str | None = None
+    folder: Path,
+    port: int | None = None,
+    password: str | None = None,
+    *,
+    cluster: bool = False,
 ) -> Iterator[str]:
-    """Serve on a free port; yields the URL."""
+    """Serve on a free port, alone or as a cluster of one; yields the URL."""
     program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
     assert program is not None, REMEDY
     port = port or free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+    if cluster:
+        command += ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
     if password:
         command += ["--requirepass", password]
     process = subprocess.Popen(
@@ -41,6 +47,9 @@ def redis_server(
     try:
         with Redis(port=port, password=password, socket_timeout=2) as client:
             until(lambda: _answers(client, process))
+            if cluster:
+                client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+                until(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
         user = f":{password}@" if password else ""
         yield f"redis://{user}127.0.0.1:{port}/0"
     finally:
