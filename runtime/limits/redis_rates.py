@@ -44,7 +44,7 @@ class RedisRates:
         """
         keys = [self._key(each) for each in asked]
         spans = [span for each in asked for span in (each.rate.interval, each.rate.tolerance)]
-        told = await self._admit(keys, spans, timeout=self._timeout)
+        told = await self._admit(keys, spans, patience=self._timeout)
         return Ruling(
             [Quota(each.rate, *told[at * 3 : at * 3 + 3]) for at, each in enumerate(asked)]
         )

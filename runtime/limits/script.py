@@ -21,13 +21,13 @@ class Script:
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def __call__(
-        self, keys: Sequence[str], values: Sequence[str | int], *, timeout: float
+        self, keys: Sequence[str], values: Sequence[str | int], *, patience: float
     ) -> Any:
         """What it returns. EVALSHA, and EVAL where that fails for want of the script.
 
         Raises:
-            RedisError, OSError, TimeoutError: no answer, within ``timeout`` seconds. It may have
+            RedisError, OSError, TimeoutError: no answer, within ``patience`` seconds. It may have
                 run all the same.
         """
-        async with asyncio.timeout(timeout), self._places:
+        async with asyncio.timeout(patience), self._places:
             return await self._script(keys=list(keys), args=list(values))

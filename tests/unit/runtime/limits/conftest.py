@@ -18,6 +18,6 @@ def redis_url() -> Iterator[str]:
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
     """A client of it, with nothing in it."""
-    async with Redis.from_url(redis_url) as client:
+    async with Redis.from_url(redis_url, decode_responses=True) as client:
         await client.flushall()
         yield client
