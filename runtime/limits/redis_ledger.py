@@ -1,14 +1,11 @@
 """Money that all gateways share, in Redis."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
 from runtime.limits.money import Balance, BudgetExhaustedError, LedgerAwayError, Reservation
-from runtime.limits.script import Script
+from runtime.limits.script import Client, RedisAwayError, Script
 
 #: Money is asked for once a decision, and a wrong no is dear: more patience than with rates.
 TIMEOUT_SECONDS = 2.0
@@ -25,14 +22,16 @@ class RedisLedger:
     with each reservation: a Redis that comes back empty is told, by the first one that asks.
 
     Args:
-        redis: the client.
+        client: the Redis.
         scope: what shares the caps, such as ``namespace/world``. It is the hash tag of every key.
         timeout: seconds for one answer.
     """
 
-    def __init__(self, redis: Redis, scope: str, *, timeout: float = TIMEOUT_SECONDS) -> None:
-        self._reserve = Script(redis, "reserve.lua")
-        self._settle = Script(redis, "settle.lua")
+    def __init__(
+        self, client: Client, scope: Callable[[], str], *, timeout: float = TIMEOUT_SECONDS
+    ) -> None:
+        self._reserve = Script(client, "reserve.lua")
+        self._settle = Script(client, "settle.lua")
         self._scope = scope
         self._timeout = timeout
         self._spent: OrderedDict[tuple[str, str], int] = OrderedDict()
@@ -63,12 +62,12 @@ class RedisLedger:
     ) -> Any:
         keys = []
         for cap, window in reservation.accounts:
-            balance = f"fabula:{{{self._scope}}}:money:{cap}:{window}"
+            balance = f"fabula:{{{self._scope()}}}:money:{cap}:{window}"
             keys += [balance, f"{balance}:held"]
         try:
             return await script(keys, values, patience=self._timeout)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise LedgerAwayError(f"Redis: {error or type(error).__name__}") from error
+        except RedisAwayError as error:
+            raise LedgerAwayError(f"Redis cannot be used: {error}") from error
 
     def _balances(self, reservation: Reservation, told: Sequence[int]) -> list[Balance]:
         balances = [Balance(*told[at : at + 2]) for at in range(0, len(told), 2)]

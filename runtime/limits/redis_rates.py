@@ -6,12 +6,10 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2s
 
 import structlog
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from runtime.limits.gcra import Quota, Ruling
 from runtime.limits.rates import Counted, EmbeddedRates, Rates, microseconds
-from runtime.limits.script import Script
+from runtime.limits.script import Client, RedisAwayError, Script
 
 log = structlog.get_logger(__name__)
 
@@ -25,14 +23,16 @@ class RedisRates:
     """Rates in Redis.
 
     Args:
-        redis: the client.
+        client: the Redis.
         scope: what shares the counts, such as ``namespace/storyteller``. It is the hash tag of
             every key, so that one script may touch them all in a cluster of Redis.
         timeout: seconds for one answer.
     """
 
-    def __init__(self, redis: Redis, scope: str, *, timeout: float = TIMEOUT_SECONDS) -> None:
-        self._admit = Script(redis, "admit.lua")
+    def __init__(
+        self, client: Client, scope: Callable[[], str], *, timeout: float = TIMEOUT_SECONDS
+    ) -> None:
+        self._admit = Script(client, "admit.lua")
         self._scope = scope
         self._timeout = timeout
 
@@ -40,7 +40,7 @@ class RedisRates:
         """See Rates.
 
         Raises:
-            RedisError, OSError, TimeoutError: Redis gave no answer. The request may be counted.
+            RedisAwayError: no answer. The request may be counted.
         """
         keys = [self._key(each) for each in asked]
         spans = [span for each in asked for span in (each.rate.interval, each.rate.tolerance)]
@@ -52,7 +52,7 @@ class RedisRates:
     def _key(self, counted: Counted) -> str:
         # Subjects may be names of players: they are no business of who reads a Redis.
         name = blake2s(counted.key.encode(errors="replace"), digest_size=16).hexdigest()
-        return f"fabula:{{{self._scope}}}:rate:{name}"
+        return f"fabula:{{{self._scope()}}}:rate:{name}"
 
 
 class SharedRates:
@@ -89,10 +89,10 @@ class SharedRates:
         if self._clock() >= self._rests_until:
             try:
                 ruling = await self._shared.admit(asked)
-            except (RedisError, OSError, TimeoutError) as error:
+            except RedisAwayError as error:
                 self._rests_until = self._clock() + round(_REST * self._rng.uniform(0.8, 1.2))
                 if not self.away:
-                    log.warning("rates_apart", reason=str(error) or type(error).__name__)
+                    log.warning("rates_apart", reason=str(error))
                 self.away = True
             else:
                 if self.away:

@@ -1,33 +1,55 @@
-"""A Lua script beside this module, run by its digest; sent again when Redis does not know it."""
+"""A Lua script beside this module, run in a Redis that all gateways share."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from hashlib import sha1
 from importlib.resources import files
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, RedisError
 
-#: At the same time. A client refuses, rather than waits, when its connections are used up, and
+#: The client to use now; None: there is none, as while its address is not mounted.
+Client = Callable[[], Redis | None]
+
+#: At the same time. Some clients refuse, rather than wait, when their connections are used up, and
 #: Redis runs one script at a time anyway.
 _AT_ONCE = 16
 
 
-class Script:
-    """One script of ``lua/``."""
+class RedisAwayError(Exception):
+    """No answer; the script may have run all the same. The message never holds an address."""
 
-    def __init__(self, redis: Redis, name: str) -> None:
-        text = files("runtime.limits").joinpath("lua", name).read_text()
-        self._script = redis.register_script(text)
+
+class Script:
+    """One script of ``lua/``, run by its digest, and sent again when Redis does not know it."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self._text = files("runtime.limits").joinpath("lua", name).read_text()
+        self._digest = sha1(self._text.encode(), usedforsecurity=False).hexdigest()
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def __call__(
         self, keys: Sequence[str], values: Sequence[str | int], *, patience: float
     ) -> Any:
-        """What it returns. EVALSHA, and EVAL where that fails for want of the script.
+        """What it returns.
 
         Raises:
-            RedisError, OSError, TimeoutError: no answer, within ``patience`` seconds. It may have
-                run all the same.
+            RedisAwayError: no answer within ``patience`` seconds.
         """
-        async with asyncio.timeout(patience), self._places:
-            return await self._script(keys=list(keys), args=list(values))
+        try:
+            async with asyncio.timeout(patience), self._places:
+                client = self._client()
+                if client is None:
+                    raise RedisAwayError("its address is missing")
+                arguments = [*keys, *map(str, values)]
+                try:
+                    return await client.evalsha(self._digest, len(keys), *arguments)
+                except NoScriptError:
+                    return await client.eval(self._text, len(keys), *arguments)
+        except TimeoutError:
+            raise RedisAwayError(f"no answer within {patience:g} s") from None
+        except (RedisError, OSError) as error:
+            # Its own words may repeat the address, and the address holds a password.
+            raise RedisAwayError(type(error).__name__) from None

@@ -44,7 +44,7 @@ async def share(url: str, requests: int, limit: int, most: int, vary: bool) -> N
         await client.ping()
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
-        ledger = RedisLedger(client, "ns/bard", timeout=120)
+        ledger = RedisLedger(lambda: client, lambda: "ns/bard", timeout=120)
         print(json.dumps(await spend(ledger, cap, requests, most, vary=vary)), flush=True)
 
 

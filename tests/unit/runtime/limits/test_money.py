@@ -41,7 +41,7 @@ async def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         request.getfixturevalue("redis_url")
         async with Redis.from_url(request.getfixturevalue("redis_url")) as client:
             await client.flushall()
-            yield RedisLedger(client, "ns/emberfall")
+            yield RedisLedger(lambda: client, lambda: "ns/emberfall")
 
 
 def some(amount: int, *caps: Cap, at: datetime = NOW) -> Reservation:
@@ -151,7 +151,7 @@ async def test_a_volume_that_refuses_is_no_free_ride(tmp_path: Path) -> None:
 
 
 async def test_in_redis_what_is_held_counts_as_spent_when_its_time_is_over(redis: Redis) -> None:
-    ledger = RedisLedger(redis, "ns/w")
+    ledger = RedisLedger(lambda: redis, lambda: "ns/w")
     held = some(60)
     await ledger.reserve(held)
     (key,) = await redis.keys("*:held")
@@ -161,7 +161,7 @@ async def test_in_redis_what_is_held_counts_as_spent_when_its_time_is_over(redis
 
 
 async def test_a_redis_that_comes_back_empty_is_told_what_was_spent(redis: Redis) -> None:
-    ledger = RedisLedger(redis, "ns/w")
+    ledger = RedisLedger(lambda: redis, lambda: "ns/w")
     await ledger.settle(held := some(60), 0)
     await ledger.reserve(held)
     await ledger.settle(held, 60)
@@ -172,7 +172,7 @@ async def test_a_redis_that_comes_back_empty_is_told_what_was_spent(redis: Redis
 
 
 async def test_redis_keeps_windows_for_a_time_and_in_one_slot(redis: Redis) -> None:
-    await RedisLedger(redis, "ns/w").reserve(some(10, BARD, WORLD))
+    await RedisLedger(lambda: redis, lambda: "ns/w").reserve(some(10, BARD, WORLD))
     keys = [str(key) for key in await redis.keys()]
     assert len(keys) == 4
     for key in keys:
@@ -183,7 +183,7 @@ async def test_redis_keeps_windows_for_a_time_and_in_one_slot(redis: Redis) -> N
 async def test_money_is_not_spent_on_the_word_of_a_redis_that_is_away() -> None:
     async with Redis.from_url("redis://127.0.0.1:1/0") as nobody:
         with pytest.raises(LedgerAwayError, match="Redis"):
-            await RedisLedger(nobody, "ns/w", timeout=5).reserve(some(1))
+            await RedisLedger(lambda: nobody, lambda: "ns/w", timeout=5).reserve(some(1))
 
 
 @pytest.mark.parametrize(

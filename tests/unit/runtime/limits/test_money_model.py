@@ -176,7 +176,9 @@ class RedisCaps(Caps):
 
     def opened(self) -> Ledger:
         self.redis = Redis.from_url(self.url)
-        self.gateways = [RedisLedger(self.redis, "ns/w", timeout=20) for _ in range(3)]
+        self.gateways = [
+            RedisLedger(lambda: self.redis, lambda: "ns/w", timeout=20) for _ in range(3)
+        ]
         return self.gateways[0]
 
     @rule(at=st.integers(0, 2))
@@ -186,7 +188,7 @@ class RedisCaps(Caps):
     @rule(at=st.integers(0, 2))
     def restart(self, at: int) -> None:
         """A gateway forgets what it remembered."""
-        self.gateways[at] = RedisLedger(self.redis, "ns/w", timeout=20)
+        self.gateways[at] = RedisLedger(lambda: self.redis, lambda: "ns/w", timeout=20)
         self.ledger = self.gateways[at]
 
     def expire(self, held: Held) -> None:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisAwayError
 
 from runtime.limits.gcra import MINUTE, Rate, Ruling, rule
 from runtime.limits.rates import Counted, EmbeddedRates
 from runtime.limits.redis_rates import RedisRates, SharedRates
+from runtime.limits.script import RedisAwayError
 
 PLAYER = Rate("perPlayerPerMinute", 3)
 KEY = Rate("perKeyPerMinute", 5)
@@ -104,7 +104,7 @@ async def test_when_there_is_no_room_nobody_is_forgiven_and_newcomers_share() ->
 
 
 async def test_redis_says_what_the_pure_function_says(redis: Redis) -> None:
-    rates = RedisRates(redis, "ns/bard")
+    rates = RedisRates(lambda: redis, lambda: "ns/bard")
     for remaining in (2, 1, 0):
         ruling = await rates.admit(counted(PLAYER, "mara"))
         (quota,) = ruling.quotas
@@ -117,7 +117,7 @@ async def test_redis_says_what_the_pure_function_says(redis: Redis) -> None:
 
 
 async def test_in_redis_too_who_is_refused_by_one_limit_uses_up_no_other(redis: Redis) -> None:
-    rates = RedisRates(redis, "ns/bard")
+    rates = RedisRates(lambda: redis, lambda: "ns/bard")
     both = [Counted(PLAYER, "mara"), Counted(KEY, "game")]
     assert [await passes(rates, both) for _ in range(4)] == [True, True, True, False]
     assert [await passes(rates, counted(KEY, "game")) for _ in range(3)] == [True, True, False]
@@ -125,7 +125,10 @@ async def test_in_redis_too_who_is_refused_by_one_limit_uses_up_no_other(redis: 
 
 async def test_a_rate_holds_across_gateways_that_ask_at_once(redis: Redis, redis_url: str) -> None:
     async with Redis.from_url(redis_url) as other:
-        gateways = [RedisRates(each, "ns/bard", timeout=20) for each in (redis, other)]
+        gateways = [
+            RedisRates(lambda each=each: each, lambda: "ns/bard", timeout=20)  # type: ignore[misc]
+            for each in (redis, other)
+        ]
         rate = Rate("perKeyPerMinute", 100)
         asked = (passes(gateways[n % 2], counted(rate, "game")) for n in range(400))
         answers = await asyncio.gather(*asked)
@@ -134,7 +137,7 @@ async def test_a_rate_holds_across_gateways_that_ask_at_once(redis: Redis, redis
 
 
 async def test_redis_holds_no_names_and_forgets_who_owes_nothing(redis: Redis) -> None:
-    rates = RedisRates(redis, "ns/bard")
+    rates = RedisRates(lambda: redis, lambda: "ns/bard")
     await passes(rates, counted(Rate("perPlayerPerMinute", 60), "mara"))
     (key,) = map(str, await redis.keys())
     assert "mara" not in key
@@ -143,7 +146,7 @@ async def test_redis_holds_no_names_and_forgets_who_owes_nothing(redis: Redis) -
 
 
 async def test_scripts_that_redis_forgot_are_sent_again(redis: Redis) -> None:
-    rates = RedisRates(redis, "ns/bard")
+    rates = RedisRates(lambda: redis, lambda: "ns/bard")
     assert await passes(rates, counted(PLAYER, "mara"))
     await redis.script_flush()
     assert await passes(rates, counted(PLAYER, "mara"))
