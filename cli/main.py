@@ -33,8 +33,8 @@ class Lazy:
 COMMANDS = {
     "dev": Lazy("cli.dev", "app", "A real Kubernetes on this machine, to work and test with."),
     "demo": Lazy("cli.demo", "demo", "From nothing to a story that moves."),
-    "prompts": Lazy("cli.prompts", "app", "The templates of what members are told."),
     "keys": Lazy("cli.keys", "app", "API keys for games that call a storyteller."),
+    "prompts": Lazy("cli.prompts", "app", "The templates of what members are told."),
     "play": Lazy("cli.play", "play", "A few decisions from a running storyteller."),
 }
 

@@ -34,6 +34,13 @@ class SecretKeyRef(Model):
     key: Annotated[DataKey, Field(description="Key inside it.")]
 
 
+class SecretRef(Model):
+    """A Secret of the same namespace. Its items are mounted as files; the operator never reads
+    it."""
+
+    name: Annotated[ObjectName, Field(description="Name of the Secret.")]
+
+
 class Condition(Model):
     """One observation, after the Kubernetes convention."""
 

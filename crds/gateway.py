@@ -5,11 +5,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from crds.base import Model
+from crds.limits import Budget, Limits, Spend
 from crds.storyteller import Sessions, Voice
 
 CONFIG_KEY = "gateway.json"
 #: Where the Secret of a hosted member is mounted: ``KEYS_DIR/<member>/<key>``.
 KEYS_DIR = "/var/run/fabula/keys"
+#: Where the Secret with the API keys of games is mounted: ``API_KEYS_DIR/<id of the key>``.
+API_KEYS_DIR = "/var/run/fabula/api-keys"
 #: Where the address of the World's hot store is mounted: ``STORES_DIR/hot/<key>``.
 STORES_DIR = "/var/run/fabula/stores"
 #: Where the gateway's volume is mounted.
@@ -31,6 +34,15 @@ class GatewayConfig(Model):
     lore: str = ""
     persona: str = DEFAULT_PERSONA
     fallback_lines: Annotated[tuple[str, ...], Field(strict=False)] = DEFAULT_FALLBACK
+    #: The folder and the Secret with the API keys; absent: none are asked for.
+    api_keys_dir: str | None = None
+    api_keys_secret: str | None = None
+    cors_origins: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    limits: Limits = Limits()
+    #: What the World allows.
+    budget: Budget = Budget()
+    #: Gateways that share what is limited.
+    replicas: Annotated[int, Field(ge=1)] = 1
     sessions: Sessions = Sessions()
     #: The ConfigMap with the route table.
     routes_config_map: str
@@ -58,4 +70,9 @@ class GatewayReport(Model):
     quorum: bool = False
     #: Decisions in the log.
     decisions: int = 0
+    #: API keys that are usable; absent: none are asked for.
+    api_keys: int | None = None
+    #: Items of the Secret that are no keys, and why.
+    key_faults: Annotated[list[str], Field(max_length=8)] = Field(default_factory=list)
+    budgets: Annotated[list[Spend], Field(max_length=8)] = Field(default_factory=list)
     store: StoreReport = StoreReport(kind="Embedded")

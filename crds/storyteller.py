@@ -15,10 +15,12 @@ from crds.common import (
     Kind,
     Names,
     Scale,
+    SecretRef,
     Status,
     short_name_rule,
 )
 from crds.ensemble import Resources
+from crds.limits import Cors, Limits, Spend
 
 
 class Persona(Model):
@@ -134,6 +136,23 @@ class StorytellerSpec(Model):
         Fallback | None,
         Field(description="What is said when no model can answer. Default: one quiet line."),
     ] = None
+    api_keys_secret_ref: Annotated[
+        SecretRef | None,
+        Field(
+            description="The Secret whose items are the API keys of games, made with `fabula keys "
+            "create`. It is mounted into the gateway, and a changed item takes effect within two "
+            "minutes; while it has no key, every call is refused. Default: no keys are asked for, "
+            "and whoever reaches the gateway may call it."
+        ),
+    ] = None
+    cors: Annotated[
+        Cors | None,
+        Field(description="Which web pages may call it from a browser. Default: none."),
+    ] = None
+    limits: Annotated[
+        Limits | None,
+        Field(description="How often it may be called, and for how much. Default: no limits."),
+    ] = None
     decision_log: Annotated[
         DecisionLog, Field(description="Where decisions are written, one volume a gateway.")
     ] = DecisionLog()
@@ -192,6 +211,15 @@ class StorytellerStatus(Status):
     answering: Annotated[
         str | None, Field(max_length=16, description="Members that answer of all, as in 2/3.")
     ] = None
+    access: Annotated[
+        str | None,
+        Field(max_length=600, description="Who may call it, and which keys are not usable."),
+    ] = None
+    budgets: Annotated[
+        list[Spend],
+        ListMap(),
+        Field(max_length=8, description="How much of each cap is used up in its day or month."),
+    ] = []
     replicas: Annotated[int, Field(ge=0, description="Gateways that run.")] = 0
     selector: Annotated[
         str | None, Field(max_length=300, description="Labels of the gateways, for autoscalers.")

@@ -18,6 +18,7 @@ from crds.common import (
     Status,
     short_name_rule,
 )
+from crds.limits import Budget
 
 
 class Lore(Model):
@@ -82,6 +83,13 @@ class WorldSpec(Model):
         Field(
             description="What is true in this world. Every Storyteller of it is told this before "
             "its own persona. Default: nothing."
+        ),
+    ] = None
+    budget: Annotated[
+        Budget | None,
+        Field(
+            description="How much money it may cost; a Storyteller and an API key may have less. "
+            "When it is used up, members that cost money are left out. Default: no cap."
         ),
     ] = None
     stores: Annotated[

@@ -6,7 +6,14 @@ from controllers.plan import Object
 from controllers.pods import child
 from controllers.storyteller.workload import gateway_name, labels
 from controllers.texts import text
-from crds.gateway import CONFIG_KEY, DEFAULT_FALLBACK, DEFAULT_PERSONA, GatewayConfig
+from crds.gateway import (
+    API_KEYS_DIR,
+    CONFIG_KEY,
+    DEFAULT_FALLBACK,
+    DEFAULT_PERSONA,
+    GatewayConfig,
+)
+from crds.limits import Budget, Limits
 
 
 def gateway_config(seen: StorytellerObserved) -> GatewayConfig:
@@ -33,7 +40,13 @@ def gateway_config(seen: StorytellerObserved) -> GatewayConfig:
         lore=lore,
         persona=persona,
         fallback_lines=tuple(spec.fallback.lines) if spec.fallback else DEFAULT_FALLBACK,
+        api_keys_dir=API_KEYS_DIR if spec.api_keys_secret_ref else None,
+        api_keys_secret=spec.api_keys_secret_ref.name if spec.api_keys_secret_ref else None,
+        cors_origins=tuple(spec.cors.origins) if spec.cors else (),
+        limits=spec.limits or Limits(),
+        budget=(world.spec.budget if world else None) or Budget(),
         sessions=spec.sessions,
+        replicas=spec.replicas if world and world.spec.redis else 1,
         routes_config_map=config_map_name(spec.ensemble_ref),
     )
 

@@ -11,6 +11,7 @@ from controllers.observed import StorytellerGone, StorytellerObserved
 from controllers.plan import Delete, Event, Object, Plan, Ref, owner, split_conflicts
 from controllers.pods import service, url
 from controllers.storyteller import workload
+from controllers.storyteller.callers import access, budgets, locked_out
 from controllers.storyteller.config import config_map, gateway_config
 from controllers.texts import MissingTextError
 from crds.common import API_VERSION
@@ -45,6 +46,8 @@ def plan(seen: StorytellerObserved, now: datetime) -> Plan:
         url=url(workload.gateway_name(meta.name), meta.namespace, seen.defaults.cluster_domain),
         voices=voices,
         answering=f"{sum(v.answers for v in voices)}/{len(voices)}" if voices else None,
+        access=access(storyteller, list(seen.reports.values())),
+        budgets=budgets(seen.reports.values()),
         replicas=_replicas(seen),
         selector=workload.selector(meta.name),
     )
@@ -228,6 +231,8 @@ def _heard(seen: StorytellerObserved, voices: Sequence[Voice]) -> Verdict:
         return Verdict(
             False, "GatewayConfiguring", "the gateway is taking up the new spec", reconciling=True
         )
+    if closed := locked_out(seen.storyteller, list(seen.reports.values())):
+        return closed
     total = len(voices)
     silent = [voice for voice in voices if not voice.answers]
     told = "; ".join(f"{v.name}: {v.message or v.reason or 'does not answer'}" for v in silent)

@@ -14,7 +14,7 @@ from controllers.pods import (
 )
 from crds.common import DeletionPolicy
 from crds.ensemble import ModelEnsemble
-from crds.gateway import DATA_DIR, KEYS_DIR, STORES_DIR
+from crds.gateway import API_KEYS_DIR, DATA_DIR, KEYS_DIR, STORES_DIR
 from crds.storyteller import Storyteller
 from crds.world import Redis
 
@@ -179,7 +179,7 @@ def _pod(
     name: str,
 ) -> Object:
     spec = storyteller.spec
-    files = _files(ensemble, hot)
+    files = _files(storyteller, ensemble, hot)
     drain = max(DRAIN_SECONDS, ensemble.spec.consensus.timeout_seconds + DRAIN_MARGIN)
     env = {
         "FABULA_NAMESPACE": storyteller.metadata.namespace,
@@ -249,7 +249,9 @@ def _shared(storyteller: Storyteller, hot: Redis, defaults: Defaults) -> dict[st
     }
 
 
-def _files(ensemble: ModelEnsemble, hot: Redis | None) -> list[tuple[str, str, list[Object]]]:
+def _files(
+    storyteller: Storyteller, ensemble: ModelEnsemble, hot: Redis | None
+) -> list[tuple[str, str, list[Object]]]:
     """Secrets as files: name of the volume, where it is mounted, what is in it."""
     files = []
     if keys := _keys(ensemble):
@@ -259,6 +261,10 @@ def _files(ensemble: ModelEnsemble, hot: Redis | None) -> list[tuple[str, str, l
         items = [{"key": ref.key, "path": ref.key}]
         secret = {"secret": {"name": ref.name, "optional": True, "items": items}}
         files.append(("hot-store", f"{STORES_DIR}/hot", [secret]))
+    if games := storyteller.spec.api_keys_secret_ref:
+        # Without it the gateway runs, refuses every call, and says so.
+        secret = {"secret": {"name": games.name, "optional": True}}
+        files.append(("api-keys", API_KEYS_DIR, [secret]))
     return files
 
 

@@ -189,6 +189,9 @@ class Record(Model):
     config_generation: int
     trace_id: str
     idempotency_key: str | None = None
+    actor: Annotated[
+        str | None, Field(description="Id of the API key that asked. Absent: not known.")
+    ] = None
 
 
 class Vote(Model):

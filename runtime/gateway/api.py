@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Header, Path, Query, Request
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
@@ -12,6 +12,8 @@ from crds.gateway import GatewayReport
 from runtime.audit import Decision, Record
 from runtime.gateway import examples
 from runtime.gateway.gateway import Gateway
+from runtime.gateway.guarded import Guarded
+from runtime.gateway.guards import Visit
 from runtime.gateway.models import (
     DecisionList,
     DecisionRequest,
@@ -51,13 +53,16 @@ IdempotencyKey = Annotated[
 def games(gateway: Gateway) -> APIRouter:
     """What games call."""
     router = APIRouter(prefix="/v1")
+    decides, reads = Depends(Guarded(gateway, "decide")), Depends(Guarded(gateway, "read"))
+    governs = Depends(Guarded(gateway, "admin"))
 
     @router.post(
         "/sessions",
         summary="Begin a session",
+        dependencies=[decides],
         status_code=HTTPStatus.CREATED,
         response_model=SessionView,
-        responses=examples.responses(201, examples.SESSION, 413, 422, 503),
+        responses=examples.responses(201, examples.SESSION, 401, 403, 413, 422, 429, 503),
         tags=["sessions"],
     )
     async def begin(
@@ -74,8 +79,9 @@ def games(gateway: Gateway) -> APIRouter:
     @router.get(
         "/sessions/{session}",
         summary="Look at a session",
+        dependencies=[reads],
         response_model=SessionView,
-        responses=examples.responses(200, examples.SESSION, 404, 410, 422, 503),
+        responses=examples.responses(200, examples.SESSION, 401, 403, 404, 410, 422, 429, 503),
         tags=["sessions"],
     )
     async def look(session: SessionId) -> Response:
@@ -85,8 +91,9 @@ def games(gateway: Gateway) -> APIRouter:
     @router.get(
         "/sessions",
         summary="Find the sessions of a player",
+        dependencies=[reads],
         response_model=SessionList,
-        responses=examples.responses(200, examples.SESSIONS, 422, 503),
+        responses=examples.responses(200, examples.SESSIONS, 401, 403, 422, 429, 503),
         tags=["sessions"],
     )
     async def of_player(
@@ -100,8 +107,9 @@ def games(gateway: Gateway) -> APIRouter:
     @router.delete(
         "/sessions/{session}",
         summary="Delete a session",
+        dependencies=[governs],
         status_code=HTTPStatus.NO_CONTENT,
-        responses=examples.problems(404, 422, 503),
+        responses=examples.problems(401, 403, 404, 422, 429, 503),
         tags=["sessions"],
     )
     async def delete(session: SessionId) -> Response:
@@ -113,9 +121,12 @@ def games(gateway: Gateway) -> APIRouter:
     @router.post(
         "/sessions/{session}/facts",
         summary="Pin a fact",
+        dependencies=[decides],
         status_code=HTTPStatus.CREATED,
         response_model=FactView,
-        responses=examples.responses(201, examples.FACT, 404, 409, 410, 413, 422, 503),
+        responses=examples.responses(
+            201, examples.FACT, 401, 403, 404, 409, 410, 413, 422, 429, 503
+        ),
         tags=["sessions"],
     )
     async def pin(
@@ -130,8 +141,9 @@ def games(gateway: Gateway) -> APIRouter:
     @router.get(
         "/sessions/{session}/facts",
         summary="List the facts",
+        dependencies=[reads],
         response_model=FactList,
-        responses=examples.responses(200, examples.FACTS, 404, 410, 422, 503),
+        responses=examples.responses(200, examples.FACTS, 401, 403, 404, 410, 422, 429, 503),
         tags=["sessions"],
     )
     async def facts(session: SessionId) -> Response:
@@ -142,8 +154,9 @@ def games(gateway: Gateway) -> APIRouter:
     @router.delete(
         "/sessions/{session}/facts/{fact}",
         summary="Take a fact away",
+        dependencies=[decides],
         status_code=HTTPStatus.NO_CONTENT,
-        responses=examples.problems(404, 410, 422, 503),
+        responses=examples.problems(401, 403, 404, 410, 422, 429, 503),
         tags=["sessions"],
     )
     async def unpin(session: SessionId, fact: FactId) -> Response:
@@ -155,13 +168,16 @@ def games(gateway: Gateway) -> APIRouter:
         "/sessions/{session}/decisions",
         summary="Ask for a decision",
         response_model=Decision,
-        responses=examples.responses(200, examples.DECISION, 404, 409, 410, 413, 422, 503),
+        responses=examples.responses(
+            200, examples.DECISION, 401, 403, 404, 409, 410, 413, 422, 429, 503
+        ),
         tags=["decisions"],
     )
     async def decide(
         request: Request,
         session: SessionId,
         body: Annotated[DecisionRequest, Body(openapi_examples=examples.DECISION_REQUESTS)],
+        visit: Annotated[Visit, Depends(Guarded(gateway, "decide", counted=False))],
         idempotency_key: IdempotencyKey = None,
     ) -> Response:
         """Every member is asked at the same time; their weighted vote decides, or another method of
@@ -172,7 +188,7 @@ def games(gateway: Gateway) -> APIRouter:
             body.question, tuple(body.options) if body.options else None, body.context
         )
         record = await gateway.teller.decide(
-            session, question, request.state.trace, idempotency_key
+            session, question, request.state.trace, visit, idempotency_key
         )
         return _json(Decision.of(record))
 
@@ -180,25 +196,31 @@ def games(gateway: Gateway) -> APIRouter:
         "/decisions/{decision}",
         summary="Read the record of a decision",
         response_model=Record,
-        responses=examples.responses(200, examples.RECORD, 404, 422),
+        responses=examples.responses(200, examples.RECORD, 401, 403, 404, 422, 429, 503),
         tags=["decisions"],
     )
-    async def read(request: Request, decision: DecisionId) -> Response:
+    async def read(
+        request: Request,
+        decision: DecisionId,
+        visit: Annotated[Visit, Depends(Guarded(gateway, "read"))],
+    ) -> Response:
         """Everything that made it: the question, every candidate, how they were counted. Whichever
         replica has it in its log, any one answers."""
-        alone = PEER in request.headers
-        find = gateway.decisions.get if alone else gateway.teller.record
-        record = await find(decision)
+        if PEER in request.headers:
+            record = await gateway.decisions.get(decision)
+        else:
+            record = await gateway.teller.record(decision, visit)
         return unknown_decision(decision) if record is None else _json(record)
 
     @router.get(
         "/decisions",
         summary="List decisions",
         response_model=DecisionList,
-        responses=examples.responses(200, examples.DECISIONS, 404, 410, 422, 503),
+        responses=examples.responses(200, examples.DECISIONS, 401, 403, 404, 410, 422, 429, 503),
         tags=["decisions"],
     )
     async def latest(
+        visit: Annotated[Visit, Depends(Guarded(gateway, "read"))],
         session: Annotated[
             str | None, Query(max_length=64, description="Only those of this session.")
         ] = None,
@@ -209,7 +231,7 @@ def games(gateway: Gateway) -> APIRouter:
             records = await gateway.decisions.latest(limit)
         else:
             ids = await gateway.sessions.decisions(session, limit)
-            records = await gateway.teller.records(ids)
+            records = await gateway.teller.records(ids, visit)
         return _json(DecisionList(decisions=[Decision.of(record) for record in records]))
 
     @router.get(

@@ -133,6 +133,16 @@ STATUS: dict[str, Any] = {
 }
 
 _PROBLEMS = {
+    401: (
+        "unauthenticated",
+        "No API key that is known",
+        "the request has no API key; send one as Authorization: Bearer KEY",
+    ),
+    403: (
+        "scope-missing",
+        "The key may not do this",
+        "key game-server has no scope read; add it to the item game-server of the Secret",
+    ),
     404: ("unknown-session", "No such session", "begin one with POST /v1/sessions"),
     409: (
         "turn-under-way",
@@ -149,6 +159,11 @@ _PROBLEMS = {
         "invalid-request",
         "The request is not valid",
         "body.question: Field required; correct the field and send it again",
+    ),
+    429: (
+        "rate-limited",
+        "Too many requests",
+        "perPlayerPerMinute is 20 for each player; send it again after 3 s",
     ),
     503: ("overloaded", "Too many decisions at once", "send it again after 2 s"),
 }

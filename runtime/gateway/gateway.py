@@ -10,6 +10,7 @@ from typing import Literal
 
 import aiohttp
 import structlog
+from redis.asyncio import Redis, RedisCluster
 
 from crds.gateway import CONFIG_KEY, GatewayReport, StoreReport
 from crds.routes import ROUTES_KEY
@@ -19,8 +20,10 @@ from runtime.consensus.evidence import EvidenceUnreadableError
 from runtime.consensus.learned import Learned
 from runtime.gateway.admission import Admission
 from runtime.gateway.following import Following
+from runtime.gateway.guards import Guards
 from runtime.gateway.meaning import Meaning
 from runtime.gateway.metrics import Metrics
+from runtime.gateway.paying import ListPrices, Payer
 from runtime.gateway.peers import Peers
 from runtime.gateway.settings import Settings
 from runtime.gateway.sources import ClusterSource, FileSource, Source
@@ -95,7 +98,15 @@ class Gateway:
             log.info("sessions_caught_up", decisions=caught_up)
         self._sweeping = asyncio.create_task(self._sweep())
         self._stack.push_async_callback(self._stop_sweeping)
-        chronicle = Chronicle(self.sessions)
+        self.guards = Guards(
+            lambda: self.following.config,
+            folder,
+            self.metrics,
+            client=self._redis if self.hot else None,
+        )
+        self._stack.push_async_callback(self.guards.close)
+        tariff = ListPrices()
+        chronicle = Chronicle(self.sessions, Payer(self.guards, tariff))
         self._stack.push_async_callback(chronicle.close)
         self.admission = Admission(self.settings.max_decisions, self.settings.max_waiting)
         self.meaning = Meaning()
@@ -111,6 +122,8 @@ class Gateway:
             self.metrics,
             self.meaning,
             self._learned(),
+            self.guards,
+            tariff,
         )
 
     async def close(self) -> None:
@@ -138,7 +151,19 @@ class Gateway:
             self.voices,
             len(self.decisions),
             self._store_report(),
+        ).model_copy(
+            update={
+                "api_keys": self.guards.keys,
+                "key_faults": self.guards.key_faults,
+                "budgets": self.guards.budgets,
+            }
         )
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Whose pages may call it from a browser."""
+        config = self.following.config
+        return config.cors_origins if config else ()
 
     def _learned(self) -> Learned:
         """What was learned of the members. A file that cannot be read is left alone: the declared
@@ -171,6 +196,12 @@ class Gateway:
         self._stack.push_async_callback(self.hot.close)
         name = f"{self.settings.namespace}/{self.settings.storyteller}"
         return RedisSessions(self.hot, name, self._lifetime, folder / "sessions.db")
+
+    def _redis(self) -> Redis | RedisCluster | None:
+        try:
+            return self.hot.client if self.hot else None
+        except StoreUnavailableError:
+            return None
 
     def _store_report(self) -> StoreReport:
         kind: Literal["Embedded", "Redis"] = "Redis" if self.hot else "Embedded"

@@ -41,6 +41,17 @@ class Metrics:
             ["status"],
             registry=self.registry,
         )
+        self.limited = Counter(
+            "fabula_gateway_limited",
+            "What limits and caps held back, by the field that sets them.",
+            ["limit"],
+            registry=self.registry,
+        )
+        self.spent = Counter(
+            "fabula_gateway_spent_usd",
+            "US dollars that answers cost, as far as prices are known.",
+            registry=self.registry,
+        )
         self.in_flight = Gauge(
             "fabula_gateway_decisions_in_flight",
             "Decisions being made.",

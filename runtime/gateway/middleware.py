@@ -1,4 +1,4 @@
-"""Around every request: its trace, and a bound on its size."""
+"""Around every request: its trace, what its rates say, and a bound on its size."""
 
 from http import HTTPStatus
 
@@ -6,13 +6,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from runtime.gateway.guards import Visit
 from runtime.gateway.metrics import Metrics
+from runtime.gateway.ratelimits import rate_headers
 from runtime.gateway.tracing import trace_of
 
 
 class Surroundings:
-    """Puts the trace into the request's state and the response's headers, counts refusals, and
-    ends requests whose body is longer than allowed."""
+    """Puts the trace into the request's state and the response's headers, tells there of rates,
+    counts refusals, and ends requests whose body is longer than allowed."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, max_bytes: int) -> None:
         self._app = app
@@ -41,7 +43,11 @@ class Surroundings:
 
         async def traced(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["traceparent"] = trace.header
+                headers = MutableHeaders(scope=message)
+                headers["traceparent"] = trace.header
+                visit = scope["state"].get("visit")
+                if isinstance(visit, Visit):
+                    headers.update(rate_headers(visit.quotas))
                 if message["status"] >= HTTPStatus.BAD_REQUEST:
                     self._metrics.refused.labels(str(message["status"])).inc()
             await send(message)

@@ -38,20 +38,27 @@ class Peers:
         self._host, _, port = (address or "").rpartition(":")
         self._port = int(port) if port else 0
 
-    async def find(self, decision: str) -> Record | None:
+    async def find(self, decision: str, credential: str | None = None) -> Record | None:
         """The record of a decision, from whichever replica has it. None: no replica that answered
-        in time has."""
+        in time has, or none lets the caller read it.
+
+        Args:
+            decision: its id.
+            credential: the caller's API key: a replica asks for it as this one did.
+        """
         if not self._host or _ID.fullmatch(decision) is None:
             return None
         try:
             async with asyncio.timeout(SECONDS):
-                return await self._first(decision, await self._addresses())
+                return await self._first(decision, await self._addresses(), credential)
         except (TimeoutError, OSError) as error:
             log.warning("peers_not_asked", reason=str(error) or type(error).__name__)
             return None
 
-    async def _first(self, decision: str, addresses: Iterable[str]) -> Record | None:
-        asked = [asyncio.create_task(self._ask(each, decision)) for each in addresses]
+    async def _first(
+        self, decision: str, addresses: Iterable[str], credential: str | None
+    ) -> Record | None:
+        asked = [asyncio.create_task(self._ask(each, decision, credential)) for each in addresses]
         try:
             for answer in asyncio.as_completed(asked):
                 record = await answer
@@ -69,12 +76,13 @@ class Peers:
         )
         return sorted({str(each[4][0]) for each in found})[:MOST]
 
-    async def _ask(self, address: str, decision: str) -> Record | None:
+    async def _ask(self, address: str, decision: str, credential: str | None) -> Record | None:
+        headers = {HEADER: "1"} | ({"X-API-Key": credential} if credential else {})
         host = f"[{address}]" if ":" in address else address
         try:
             async with self._http.get(
                 f"http://{host}:{self._port}/v1/decisions/{decision}",
-                headers={HEADER: "1"},
+                headers=headers,
                 allow_redirects=False,
             ) as response:
                 if response.status != 200:

@@ -24,6 +24,8 @@ class Ask:
     weight: int
     prompt: Prompt
     digest: str
+    #: Why it is not to be asked, if so.
+    withheld: str | None = None
 
 
 #: Finds out which texts mean the same, in so many seconds at most.
@@ -45,7 +47,7 @@ async def poll(
     candidates: list[Candidate] = []
     tasks: dict[asyncio.Task[Candidate], int] = {}
     for at, ask in enumerate(asks):
-        reason = ask.seat.member.unavailable()
+        reason = ask.withheld or ask.seat.member.unavailable()
         if reason is not None:
             candidates.append(_candidate(ask, "Skipped", error=reason))
             continue

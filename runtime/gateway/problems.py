@@ -12,9 +12,13 @@ from starlette.exceptions import HTTPException
 
 from runtime.audit import LogDamagedError
 from runtime.gateway.admission import OverloadedError
+from runtime.gateway.guards import NotConfiguredError, RateLimitedError
 from runtime.gateway.models import Fault, Problem
-from runtime.gateway.teller import KeyReusedError, NotConfiguredError, RecordElsewhereError
+from runtime.gateway.ratelimits import seconds
+from runtime.gateway.teller import KeyReusedError, RecordElsewhereError
 from runtime.groupcommit import BacklogFullError
+from runtime.limits.keys import ForbiddenError, UnauthenticatedError
+from runtime.limits.money import LedgerAwayError
 from runtime.sessions import (
     FactsFullError,
     SessionDeletedError,
@@ -205,6 +209,51 @@ def install(app: FastAPI) -> None:
             "The gateway has no configuration yet",
             "the operator has not written the gateway's ConfigMap; see `kubectl describe "
             "storyteller`",
+        )
+
+    @app.exception_handler(UnauthenticatedError)
+    async def no_key(request: Request, error: UnauthenticatedError) -> Response:
+        response = problem(
+            "unauthenticated",
+            HTTPStatus.UNAUTHORIZED,
+            "No API key that is known",
+            f"{error}; send one as Authorization: Bearer KEY, or as X-API-Key. `fabula keys "
+            "create` makes them",
+        )
+        response.headers["www-authenticate"] = 'Bearer realm="fabula"'
+        return response
+
+    @app.exception_handler(ForbiddenError)
+    async def no_scope(request: Request, error: ForbiddenError) -> Response:
+        return problem(
+            "scope-missing",
+            HTTPStatus.FORBIDDEN,
+            "The key may not do this",
+            f"{error}; add it to the item {error.key} of the Secret with the keys, or use a key "
+            "that has it",
+        )
+
+    @app.exception_handler(RateLimitedError)
+    async def rate_limited(request: Request, error: RateLimitedError) -> Response:
+        wait = seconds(error.quota.wait)
+        response = problem(
+            "rate-limited",
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Too many requests",
+            f"{error}; send it again after {wait} s, or raise it in spec.limits of the Storyteller",
+        )
+        response.headers["retry-after"] = str(wait)
+        return response
+
+    @app.exception_handler(LedgerAwayError)
+    async def ledger_away(request: Request, error: LedgerAwayError) -> Response:
+        log.error("ledger_away", reason=str(error))
+        return problem(
+            "ledger-away",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "Nobody can say whether there is money",
+            f"a cap is set and what was spent cannot be read ({error}), so nothing that costs is "
+            f"asked; send it again after {RETRY_SECONDS} s",
         )
 
     @app.exception_handler(OSError)

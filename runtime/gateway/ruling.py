@@ -15,6 +15,7 @@ from runtime.audit.replay import ballots_of
 from runtime.consensus import Rules
 from runtime.consensus.prose import letters, picked, to_rule_on
 from runtime.engines import EngineError, Prompt
+from runtime.gateway.paying import UNPAID, Payer
 from runtime.gateway.poll import tokens_of
 from runtime.gateway.prompt import Scene, build, harmless
 from runtime.gateway.voices import Seat
@@ -48,6 +49,7 @@ def drafting(rules: Rules, patience: float) -> float:
 
 
 async def rule(
+    payer: Payer,
     judge: str | None,
     seats: Sequence[Seat],
     config: GatewayConfig,
@@ -83,9 +85,13 @@ async def rule(
     ruling = _but(ruling, prompt_digest=prompt.digest)
     started = time.monotonic()
     try:
-        answer, reply = await seat.member.ask(
-            prompt, min(patience, float(seat.route.timeout_seconds))
-        )
+        async with payer.paying(seat.route, prompt, patience) as spending:
+            answer, reply = await seat.member.ask(
+                prompt, min(patience, float(seat.route.timeout_seconds))
+            )
+            payer.settle(spending, seat.route, seat.known.cost_usd(reply.usage))
+    except UNPAID as error:
+        return _but(ruling, error=f"Budget: {error}")
     except EngineError as error:
         return _but(ruling, state="Failed", error=str(error), latency_ms=_milliseconds(started))
     return _but(

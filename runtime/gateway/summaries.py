@@ -14,6 +14,7 @@ import structlog
 from crds.gateway import GatewayConfig
 from crds.routes import Route
 from runtime.engines import EngineError, Prompt
+from runtime.gateway.paying import UNPAID, Payer
 from runtime.gateway.prompt import SUMMARY, TEMPLATE, harmless, window
 from runtime.gateway.voices import Seat
 from runtime.sessions import SessionStore, StoreUnavailableError, Summary, Turn
@@ -42,8 +43,9 @@ _TASK = (
 class Chronicle:
     """Writes summaries in the background, one at a time for a session."""
 
-    def __init__(self, sessions: SessionStore) -> None:
+    def __init__(self, sessions: SessionStore, payer: Payer) -> None:
         self._sessions = sessions
+        self._payer = payer
         self._writing: dict[str, asyncio.Task[None]] = {}
         self._rests_until = 0.0
 
@@ -85,9 +87,11 @@ class Chronicle:
     ) -> None:
         prompt, through = ask(config, seat.route, before, turns)
         try:
-            text, _ = await seat.member.ask(prompt, SECONDS)
+            async with self._payer.paying(seat.route, prompt, SECONDS) as spending:
+                text, reply = await seat.member.ask(prompt, SECONDS)
+                self._payer.settle(spending, seat.route, seat.known.cost_usd(reply.usage))
             await self._sessions.summarise(session, Summary(harmless(text, SUMMARY), through))
-        except (EngineError, StoreUnavailableError) as error:
+        except (EngineError, StoreUnavailableError, *UNPAID) as error:
             self._rests_until = time.monotonic() + REST_SECONDS
             log.warning("not_summarised", session=session, reason=str(error))
             return

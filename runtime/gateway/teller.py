@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -20,8 +21,10 @@ from runtime.consensus import runs_to_completion
 from runtime.consensus.learned import Weights
 from runtime.gateway.admission import Admission
 from runtime.gateway.following import Following
+from runtime.gateway.guards import Guards, NotConfiguredError, Visit
 from runtime.gateway.meaning import Meaning
 from runtime.gateway.metrics import Metrics
+from runtime.gateway.paying import Payer, Tariff, within_caps
 from runtime.gateway.peers import Peers
 from runtime.gateway.poll import Ask, poll
 from runtime.gateway.prompt import Scene, draft
@@ -55,10 +58,6 @@ _TASK = "decisions"
 
 class KeyReusedError(Exception):
     """The idempotency key of this session stands for another question."""
-
-
-class NotConfiguredError(Exception):
-    """The operator has not said yet who this gateway is."""
 
 
 class RecordElsewhereError(Exception):
@@ -98,7 +97,11 @@ class Teller:
         metrics: Metrics,
         meaning: Meaning,
         learned: Weights,
+        guards: Guards,
+        tariff: Tariff,
     ) -> None:
+        self._guards = guards
+        self._tariff = tariff
         self._following = following
         self._voices = voices
         self._sessions = sessions
@@ -115,12 +118,20 @@ class Teller:
         self._under_way: dict[tuple[str, str], tuple[Question, asyncio.Task[Record]]] = {}
 
     async def decide(
-        self, session: str, question: Question, trace: Trace, idempotency_key: str | None
+        self,
+        session: str,
+        question: Question,
+        trace: Trace,
+        visit: Visit,
+        idempotency_key: str | None,
     ) -> Record:
-        """The logged decision. The same key gives the same decision, also while it is being made.
+        """The logged decision. The same key gives the same decision, also while it is being made,
+        and it is counted and paid for once.
 
         Raises:
             UnknownSessionError, SessionDeletedError, KeyReusedError, NotConfiguredError
+            RateLimitedError: the player or the key asks too often.
+            LedgerAwayError: nobody can say whether there is money.
             TurnUnderWayError: another turn of the session is being told.
             TurnLostError: this turn took so long that another one took its place.
             OverloadedError: no place came free in time.
@@ -129,10 +140,10 @@ class Teller:
             OSError, sqlite3.Error, BacklogFullError: the volume refused; no decision was made.
         """
         if idempotency_key is None:
-            return await self._next(session, question, trace, None)
+            return await self._next(session, question, trace, visit, None)
         key = (session, idempotency_key)
         if key not in self._under_way:
-            task = asyncio.create_task(self._next(session, question, trace, idempotency_key))
+            task = asyncio.create_task(self._next(session, question, trace, visit, idempotency_key))
             self._under_way[key] = question, task
             task.add_done_callback(lambda _: self._under_way.pop(key, None))
         asked, task = self._under_way[key]
@@ -141,23 +152,29 @@ class Teller:
             raise KeyReusedError(idempotency_key)
         return record
 
-    async def record(self, decision: str) -> Record | None:
+    async def record(self, decision: str, visit: Visit) -> Record | None:
         """The record of a decision, from this gateway's log or a peer's."""
-        return await self._decisions.get(decision) or await self._peers.find(decision)
+        found = await self._decisions.get(decision)
+        return found or await self._peers.find(decision, visit.credential)
 
-    async def records(self, decisions: Sequence[str]) -> list[Record]:
+    async def records(self, decisions: Sequence[str], visit: Visit) -> list[Record]:
         """The records of these decisions that can be read now, in the same order."""
         places = asyncio.Semaphore(_READ_AT_ONCE)
 
         async def read(decision: str) -> Record | None:
             async with places:
-                return await self.record(decision)
+                return await self.record(decision, visit)
 
         found = await asyncio.gather(*(read(each) for each in decisions))
         return [record for record in found if record is not None]
 
     async def _next(
-        self, session: str, question: Question, trace: Trace, idempotency_key: str | None
+        self,
+        session: str,
+        question: Question,
+        trace: Trace,
+        visit: Visit,
+        idempotency_key: str | None,
     ) -> Record:
         config, table = self._following.config, self._following.routes
         if config is None:
@@ -165,18 +182,20 @@ class Teller:
         since = time.monotonic()
         begun = await self._sessions.begin(session, idempotency_key, LEASE_SECONDS)
         if isinstance(begun, Decided):
-            return await self._decided(begun)
+            return await self._decided(begun, visit)
         holding = asyncio.create_task(self._hold(begun))
         try:
-            return await self._tell(config, table, begun, since, question, trace, idempotency_key)
+            return await self._tell(
+                config, table, begun, since, question, trace, visit, idempotency_key
+            )
         except BaseException:
             await asyncio.shield(self._give_back(begun))
             raise
         finally:
             holding.cancel()
 
-    async def _decided(self, decided: Decided) -> Record:
-        record = decided.record or await self.record(decided.decision)
+    async def _decided(self, decided: Decided, visit: Visit) -> Record:
+        record = decided.record or await self.record(decided.decision, visit)
         if record is None:
             raise RecordElsewhereError(decided.decision)
         return record
@@ -204,13 +223,16 @@ class Teller:
         since: float,
         question: Question,
         trace: Trace,
+        visit: Visit,
         idempotency_key: str | None,
     ) -> Record:
+        session = claim.session
+        await self._guards.count(visit, session.player or f"session {session.id}")
         started = time.monotonic()
         patience = table.timeout_seconds if table else 1
         async with self._admission.place(patience):
             left = max(1.0, patience - (time.monotonic() - started))
-            draft, space = await self._draft(config, table, claim, question, trace, left)
+            draft, space = await self._draft(config, table, claim, question, trace, visit, left)
             if time.monotonic() - since > HOLD_SECONDS:  # sooner it cannot have ended
                 await self._sessions.confirm(claim, LEASE_SECONDS)
             record = await self._decisions.append(
@@ -243,6 +265,7 @@ class Teller:
         claim: Claim,
         question: Question,
         trace: Trace,
+        visit: Visit,
         patience: float,
     ) -> tuple[Record, int]:
         """The decision before it is logged, and the tokens that turns had in its prompts."""
@@ -275,14 +298,17 @@ class Teller:
         rules, seed = rules_of(counting, question.options), self.draw()
         complete = rules.teaches and runs_to_completion(seed)
         started = time.monotonic()
-        candidates = await poll(
-            asks,
-            rules,
-            drafting(rules, patience),
+        payer = Payer(self._guards, self._tariff, visit)
+        ask = partial(
+            poll,
+            rules=rules,
+            patience=drafting(rules, patience),
             complete=complete,
             group=self._meaning.group if rules.compares_texts else None,
         )
+        candidates = await within_caps(payer, asks, patience, ask)
         ruling = await rule(
+            payer,
             table.judge if table else None,
             seats,
             config,
@@ -315,6 +341,7 @@ class Teller:
             routes_generation=table.generation if table else 0,
             config_generation=config.generation,
             trace_id=trace.trace_id,
+            actor=visit.caller.key,
         )
         return record, space
 
@@ -340,6 +367,7 @@ class Teller:
             decision=record.id,
             session=record.session,
             trace=trace.trace_id,
+            actor=record.actor,
             outcome=record.result.outcome,
             confidence=record.result.confidence,
             answered=[c.member for c in record.candidates if c.state == "Answered"],

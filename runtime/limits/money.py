@@ -32,7 +32,7 @@ class Cap:
 
     def window(self, now: datetime) -> str:
         """The day or month that money of now belongs to."""
-        return now.astimezone(UTC).strftime("%Y-%m-%d" if self.period == "Day" else "%Y-%m")
+        return now.astimezone(UTC).isoformat()[: 10 if self.period == "Day" else 7]
 
     def ends(self, now: datetime) -> datetime:
         """When the next window begins."""

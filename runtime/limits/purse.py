@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 _TRIES = 4
 _PAUSE_SECONDS = 0.2
+#: For settling when the gateway ends: less than Kubernetes gives after the drain.
+_CLOSE_SECONDS = 3.0
 
 
 def utc() -> datetime:
@@ -57,6 +59,7 @@ class Purse:
         self._watch = watch
         self._now = now
         self._settling: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     @asynccontextmanager
     async def spending(
@@ -90,12 +93,17 @@ class Purse:
             self._settle(reservation, spending.cost)
 
     async def close(self) -> None:
-        """Settle what is under way, then close the ledger."""
-        while self._settling:
-            await asyncio.gather(*self._settling, return_exceptions=True)
+        """Settle what is under way, as far as there is time; the rest expires as spent."""
+        if self._settling:
+            _, late = await asyncio.wait(self._settling, timeout=_CLOSE_SECONDS)
+            for task in late:
+                task.cancel()
+        self._closed = True
         await self._ledger.close()
 
     def _settle(self, reservation: Reservation, cost: int) -> None:
+        if self._closed:
+            return
         task = asyncio.create_task(self._keep_trying(reservation, cost))
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)

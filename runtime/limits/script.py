@@ -6,11 +6,11 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import NoScriptError, RedisError
 
 #: The client to use now; None: there is none, as while its address is not mounted.
-Client = Callable[[], Redis | None]
+Client = Callable[[], Redis | RedisCluster | None]
 
 #: At the same time. Some clients refuse, rather than wait, when their connections are used up, and
 #: Redis runs one script at a time anyway.

@@ -120,9 +120,9 @@ async def test_without_configuration_it_is_alive_and_not_ready(tmp_path: Path) -
     async with serving(tmp_path) as (client, _):
         assert (await client.get("/livez")).status_code == 200
         assert (await client.get("/readyz")).status_code == 503
-        session = (await client.post("/v1/sessions")).json()["id"]
-        answer = await client.post(f"/v1/sessions/{session}/decisions", json=ASK)
-        assert_problem(answer, 503, "not-configured")
+        for path in ("/v1/sessions", "/v1/sessions/s-1/decisions"):
+            answer = await client.post(path, json=ASK if "decisions" in path else {})
+            assert_problem(answer, 503, "not-configured")
 
 
 async def test_metrics_count_what_happened(home: House) -> None:

@@ -114,3 +114,27 @@ async def test_a_gateway_reads_decisions_of_another_and_answers_a_peer_alone(
         assert (await home.client.get(url, headers={HEADER: "1"})).status_code == 404
         assert (await home.client.get("/v1/decisions/d-7-00000000")).status_code == 404
         assert asked == [True, True]
+
+
+async def test_a_peer_is_asked_with_the_callers_own_key(
+    neighbours: tuple[Neighbours, int],
+) -> None:
+    found, port = neighbours
+    found.addresses = ["127.0.0.1"]
+    keys: list[str | None] = []
+
+    async def read(request: web.Request) -> web.Response:
+        keys.append(request.headers.get("x-api-key"))
+        return web.Response(status=401)
+
+    app = web.Application()
+    app.router.add_get("/v1/decisions/{decision}", read)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        assert await found.find(MINE.id, "fk_game_x") is None
+        assert await found.find(MINE.id) is None
+    finally:
+        await runner.cleanup()
+    assert keys == ["fk_game_x", None]

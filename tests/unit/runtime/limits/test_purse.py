@@ -152,3 +152,25 @@ async def test_settling_is_tried_again_and_then_left_to_expire(
         flaky.failures = 99
     await purse.close()
     assert flaky.asked == [None, 7, 7, 7, 7]
+
+
+async def test_a_gateway_that_ends_does_not_wait_for_a_ledger_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runtime.limits.purse._CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr("runtime.limits.purse._PAUSE_SECONDS", 1000)
+    flaky = Flaky(failures=0)
+    purse = Purse(flaky)
+    async with purse.spending(CAPS, 60, 30):
+        flaky.failures = 99
+    await purse.close()
+    assert len(flaky.asked) == 2
+
+
+async def test_what_is_still_under_way_when_a_gateway_ends_is_left_to_expire() -> None:
+    flaky = Flaky(failures=0)
+    purse = Purse(flaky)
+    async with purse.spending(CAPS, 60, 30):
+        await purse.close()
+    assert flaky.asked == [None]
+    assert not purse._settling

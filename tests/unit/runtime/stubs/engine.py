@@ -26,6 +26,7 @@ class Stub:
     ready: bool = True
     frozen: bool = False
     url: str = ""
+    completion_tokens: int = 7
     asked: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     #: Generations whose client went away before the end.
@@ -111,7 +112,13 @@ async def _chat(stub: Stub, request: web.Request) -> web.StreamResponse:
         await _send(response, _delta(text[at : at + 5]))
     finish = "abort" if stub.behaviour == "abort" else "stop"
     await _send(response, {"choices": [{"delta": {}, "finish_reason": finish}]})
-    await _send(response, {"choices": [], "usage": {"prompt_tokens": 40, "completion_tokens": 7}})
+    await _send(
+        response,
+        {
+            "choices": [],
+            "usage": {"prompt_tokens": 40, "completion_tokens": stub.completion_tokens},
+        },
+    )
     await response.write(b"data: [DONE]\n\n")
     return response
 

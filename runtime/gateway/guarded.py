@@ -1,0 +1,46 @@
+"""The guards as FastAPI sees them: what a route depends on."""
+
+from typing import Annotated
+
+from fastapi import Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+
+from runtime.gateway.gateway import Gateway
+from runtime.gateway.guards import Visit
+from runtime.limits.keys import Scope
+
+_BEARER = HTTPBearer(
+    auto_error=False, description="An API key, where the Storyteller asks for one."
+)
+_HEADER = APIKeyHeader(
+    name="X-API-Key", auto_error=False, description="The same, in a header of its own."
+)
+
+
+class Guarded:
+    """A dependency: lets a caller through who may do this, and counts the call.
+
+    Args:
+        gateway: whose guards.
+        scope: what the caller's key must be for.
+        counted: false where the call is counted later, when its player is known.
+    """
+
+    def __init__(self, gateway: Gateway, scope: Scope, *, counted: bool = True) -> None:
+        self._gateway = gateway
+        self._scope = scope
+        self._counted = counted
+
+    async def __call__(
+        self,
+        request: Request,
+        # For the OpenAPI document: the guards read the headers themselves, as every interface does.
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+        header: Annotated[str | None, Security(_HEADER)],
+    ) -> Visit:
+        """The visit of this request. See Guards for what it raises."""
+        visit = self._gateway.guards.visit(request.headers, self._scope)
+        request.state.visit = visit
+        if self._counted:
+            await self._gateway.guards.count(visit)
+        return visit

@@ -1,0 +1,251 @@
+"""Who calls, whether he may, how often, and for how much: what every interface of the gateway asks
+before it does anything, by the configuration as it stands now."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from crds.gateway import GatewayConfig
+from crds.limits import Spend
+from runtime.gateway.metrics import Metrics
+from runtime.limits.gcra import Quota, Rate
+from runtime.limits.keys import ANYONE, Caller, Keyring, Scope, presented
+from runtime.limits.money import Balance, BudgetExhaustedError, Cap, Ledger, dollars, micros
+from runtime.limits.purse import Purse, Spending, utc
+from runtime.limits.rates import Counted, EmbeddedRates, Rates
+from runtime.limits.redis_ledger import RedisLedger
+from runtime.limits.redis_rates import RedisRates, SharedRates
+from runtime.limits.script import Client
+from runtime.limits.sqlite_ledger import SqliteLedger
+
+log = structlog.get_logger(__name__)
+
+#: The files with the keys are looked at no more often.
+_LOOK_SECONDS = 1.0
+_STEP_PERCENT = 5
+_PER_PLAYER, _PER_KEY = "perPlayerPerMinute", "perKeyPerMinute"
+
+
+class NotConfiguredError(Exception):
+    """The operator has not said yet who this gateway is."""
+
+
+class RateLimitedError(Exception):
+    """A rate holds the request back."""
+
+    def __init__(self, quota: Quota, subject: str) -> None:
+        super().__init__(f"{quota.rate.name} is {quota.rate.per_minute} for {subject}")
+        self.quota = quota
+
+
+@dataclass
+class Visit:
+    """One request: who asks, and what his rates say."""
+
+    caller: Caller = ANYONE
+    #: The key itself, for asking other replicas in the caller's name; in no log.
+    credential: str | None = field(default=None, repr=False)
+    quotas: Sequence[Quota] = field(default_factory=tuple)
+
+
+class Guards:
+    """The guards of one gateway.
+
+    Args:
+        config: the configuration now.
+        folder: where an embedded ledger lies.
+        metrics: where refusals and money are counted.
+        client: a Redis that all gateways share. None: what is counted is this gateway's own.
+        now: the time.
+    """
+
+    def __init__(
+        self,
+        config: Callable[[], GatewayConfig | None],
+        folder: Path,
+        metrics: Metrics,
+        *,
+        client: Client | None = None,
+        now: Callable[[], datetime] = utc,
+    ) -> None:
+        self._config = config
+        self._metrics = metrics
+        self._now = now
+        own = EmbeddedRates()
+        self._rates: Rates = own
+        if client is None:
+            ledger: Ledger = SqliteLedger(folder / "ledger.db")
+        else:
+            shared = RedisRates(client, self._scope)
+            self._rates = SharedRates(shared, own, lambda: self._known().replicas)
+            ledger = RedisLedger(client, self._scope)
+        self._purse = Purse(ledger, watch=self._seen, now=now)
+        self._keyring: tuple[str, Keyring] | None = None
+        self._looked = 0.0
+        self._balances: dict[str, tuple[str, Balance]] = {}
+
+    async def close(self) -> None:
+        """Settle what is under way."""
+        await self._purse.close()
+
+    def visit(self, headers: Mapping[str, str], scope: Scope) -> Visit:
+        """Who calls, if he may do this.
+
+        Raises:
+            NotConfiguredError: it is not known yet whether keys are asked for.
+            UnauthenticatedError: there is no key, or none that is known.
+            ForbiddenError: the key has not that scope.
+        """
+        keyring = self._keys(self._known().api_keys_dir)
+        if keyring is None:
+            return Visit()
+        credential = presented(headers)
+        caller = keyring.caller(credential)
+        caller.require(scope)
+        return Visit(caller, credential)
+
+    async def count(self, visit: Visit, player: str | None = None) -> None:
+        """Count a request of the caller, and of a player where there is one.
+
+        Raises:
+            RateLimitedError: a limit is reached; the request is counted by none.
+        """
+        asked = list(self._counted(visit.caller, player))
+        if not asked:
+            return
+        ruling = await self._rates.admit(asked)
+        visit.quotas = ruling.quotas
+        refused = ruling.refused_by
+        if refused is not None:
+            self._metrics.limited.labels(refused.rate.name).inc()
+            key = visit.caller.key
+            everyone = f"API key {key}" if key else "all callers together"
+            is_player = refused.rate.name == _PER_PLAYER
+            raise RateLimitedError(refused, "each player" if is_player else everyone)
+
+    def caps(self, caller: Caller) -> list[Cap]:
+        """The caps that money of this caller counts under."""
+        config = self._known()
+        storyteller = f"storyteller/{config.storyteller}"
+        world = f"world/{config.world}"
+        key, limits, budget = caller.daily_usd, config.limits, config.budget
+        named = [
+            (f"{storyteller}/key/{caller.key}", f"dailyUSD of API key {caller.key}", "Day", key),
+            (storyteller, "limits.dailyUSD", "Day", limits.daily_usd),
+            (f"{world}/day", "budget.dailyUSD", "Day", budget.daily_usd),
+            (f"{world}/month", "budget.monthlyUSD", "Month", budget.monthly_usd),
+        ]
+        return [
+            Cap(id, name, period, micros(usd))  # type: ignore[arg-type]
+            for id, name, period, usd in named
+            if usd is not None
+        ]
+
+    @asynccontextmanager
+    async def spending(self, visit: Visit, most: int, seconds: float) -> AsyncIterator[Spending]:
+        """Set ``most`` micro-dollars aside while the body runs; it says what it cost.
+
+        Raises:
+            BudgetExhaustedError: a cap has no room; the body does not run.
+            LedgerAwayError: it cannot be told whether one has; the body does not run.
+        """
+        spending = None
+        try:
+            async with self._purse.spending(self.caps(visit.caller), most, seconds) as spending:
+                yield spending
+        except BudgetExhaustedError as error:
+            if spending is None:
+                self._metrics.limited.labels(_metric_name(error.cap)).inc()
+            raise
+        finally:
+            if spending is not None:
+                self._metrics.spent.inc(spending.cost / 1_000_000)
+
+    @property
+    def keys(self) -> int | None:
+        """How many keys are usable. None: none are asked for."""
+        config = self._config()
+        keyring = self._keys(config.api_keys_dir) if config else None
+        return None if keyring is None else len(keyring)
+
+    @property
+    def key_faults(self) -> list[str]:
+        """Items that are no keys, and why."""
+        keyring = self._keyring[1] if self._keyring else None
+        faults = keyring.faults if keyring else {}
+        return [f"{name[:40]!r} {why}"[:200] for name, why in sorted(faults.items())][:8]
+
+    @property
+    def budgets(self) -> list[Spend]:
+        """How much of each cap is used up, of those that are known; keys' own left out."""
+        if self._config() is None:
+            return []
+        return [
+            Spend(
+                name=cap.name,
+                limit_usd=dollars(cap.limit),
+                used_percent=_percent(self._balances[cap.id][1], cap.limit),
+            )
+            for cap in self.caps(ANYONE)
+            if self._balances.get(cap.id, ("", 0))[0] == cap.window(self._now())
+        ]
+
+    def _known(self) -> GatewayConfig:
+        config = self._config()
+        if config is None:
+            raise NotConfiguredError
+        return config
+
+    def _scope(self) -> str:
+        """What shares rates and money: a World's gateways, or else a Storyteller's."""
+        config = self._known()
+        return f"{config.namespace}/{config.world or config.storyteller}"
+
+    def _counted(self, caller: Caller, player: str | None) -> Sequence[Counted]:
+        config = self._known()
+        limits, storyteller = config.limits, config.storyteller
+        counted = []
+        if player is not None and limits.per_player_per_minute is not None:
+            rate = Rate(_PER_PLAYER, limits.per_player_per_minute)
+            counted.append(Counted(rate, f"player:{storyteller}:{player}"))
+        rates = [each for each in (limits.per_key_per_minute, caller.per_minute) if each]
+        if rates:
+            who = f"key:{storyteller}:{caller.key or ''}"
+            counted.append(Counted(Rate(_PER_KEY, min(rates)), who))
+        return counted
+
+    def _keys(self, folder: str | None) -> Keyring | None:
+        if folder is None:
+            self._keyring = None
+            return None
+        now = time.monotonic()
+        if self._keyring is None or self._keyring[0] != folder:
+            self._keyring = folder, Keyring(Path(folder))
+            self._looked = now - _LOOK_SECONDS
+        keyring = self._keyring[1]
+        if now - self._looked >= _LOOK_SECONDS:
+            self._looked = now
+            if keyring.refresh():
+                log.info("keys_read", usable=len(keyring), faults=dict(keyring.faults))
+        return keyring
+
+    def _seen(self, cap: Cap, balance: Balance, at: datetime) -> None:
+        self._balances[cap.id] = cap.window(at), balance
+
+
+def _percent(balance: Balance, limit: int) -> int:
+    """In steps, so that a status does not change with every decision."""
+    if not limit:
+        return 100
+    percent = min(100, 100 * (balance.spent + balance.reserved) // limit)
+    return percent - percent % _STEP_PERCENT
+
+
+def _metric_name(cap: Cap) -> str:
+    """One name for all keys, so that there are no more series than fields."""
+    return "key.dailyUSD" if "/key/" in cap.id else cap.name
