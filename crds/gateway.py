@@ -32,6 +32,8 @@ class GatewayConfig(Model):
     persona: str = DEFAULT_PERSONA
     fallback_lines: Annotated[tuple[str, ...], Field(strict=False)] = DEFAULT_FALLBACK
     sessions: Sessions = Sessions()
+    #: Templates by name; one that is not there is the default.
+    prompts: dict[str, str] = Field(default_factory=dict)
     #: The ConfigMap with the route table.
     routes_config_map: str
 
@@ -58,4 +60,6 @@ class GatewayReport(Model):
     quorum: bool = False
     #: Decisions in the log.
     decisions: int = 0
+    #: Why the templates of the configuration are not used; absent: they are.
+    prompts_refused: Annotated[str | None, Field(max_length=512)] = None
     store: StoreReport = StoreReport(kind="Embedded")

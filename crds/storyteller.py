@@ -10,6 +10,7 @@ from crds.common import (
     READY_COLUMN,
     WHY_COLUMN,
     Column,
+    ConfigMapFolder,
     ConfigMapRef,
     DeletionPolicy,
     Kind,
@@ -25,6 +26,19 @@ class Persona(Model):
     """Who speaks."""
 
     config_map_ref: Annotated[ConfigMapRef, Field(description="The ConfigMap that holds the text.")]
+
+
+class Prompts(Model):
+    """What members are told, as templates."""
+
+    config_map_ref: Annotated[
+        ConfigMapFolder,
+        Field(
+            description="The ConfigMap with the Jinja2 templates `system.j2` (who a member is) and "
+            "`user.j2` (what it is asked). One that is not there stays the default; `fabula "
+            "prompts` prints and checks them."
+        ),
+    ]
 
 
 class Fallback(Model):
@@ -116,6 +130,13 @@ class StorytellerSpec(Model):
     persona: Annotated[
         Persona | None,
         Field(description="Who speaks: told to every member. Default: a plain narrator."),
+    ] = None
+    prompts: Annotated[
+        Prompts | None,
+        Field(
+            description="The templates of what members are told. Default: those that ship. "
+            "Templates that cannot be used change nothing; the Ready condition says why."
+        ),
     ] = None
     replicas: Annotated[
         int,

@@ -5,7 +5,7 @@ from controllers.observed import StorytellerObserved
 from controllers.plan import Object
 from controllers.pods import child
 from controllers.storyteller.workload import gateway_name, labels
-from controllers.texts import text
+from controllers.texts import text, texts
 from crds.gateway import CONFIG_KEY, DEFAULT_FALLBACK, DEFAULT_PERSONA, GatewayConfig
 
 
@@ -24,6 +24,10 @@ def gateway_config(seen: StorytellerObserved) -> GatewayConfig:
     if world and world.spec.lore:
         field = f"spec.lore.configMapRef of World {world.metadata.name}"
         lore = text(world.spec.lore.config_map_ref, field, seen.config_maps)
+    prompts: dict[str, str] = {}
+    if spec.prompts:
+        name = spec.prompts.config_map_ref.name
+        prompts = texts(name, "spec.prompts.configMapRef", seen.config_maps)
     return GatewayConfig(
         storyteller=storyteller.metadata.name,
         namespace=storyteller.metadata.namespace,
@@ -34,6 +38,7 @@ def gateway_config(seen: StorytellerObserved) -> GatewayConfig:
         persona=persona,
         fallback_lines=tuple(spec.fallback.lines) if spec.fallback else DEFAULT_FALLBACK,
         sessions=spec.sessions,
+        prompts=prompts,
         routes_config_map=config_map_name(spec.ensemble_ref),
     )
 

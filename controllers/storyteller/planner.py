@@ -166,10 +166,27 @@ def _explained(voice: Voice, seen: StorytellerObserved) -> Voice:
     return voice
 
 
+def _prompts(seen: StorytellerObserved, heard: Verdict) -> Verdict:
+    """What a gateway that refuses the templates says, where all else is well."""
+    refused = next(
+        (report.prompts_refused for report in seen.reports.values() if report.prompts_refused), None
+    )
+    if refused is None or not heard.ready or seen.storyteller.spec.prompts is None:
+        return heard
+    name = seen.storyteller.spec.prompts.config_map_ref.name
+    return Verdict(
+        True,
+        "PromptsRefused",
+        f"ConfigMap {name} is not used, and what members were told before still is: {refused}; "
+        f"mend it, fabula prompts lint finds more. {heard.message}",
+        stalled=True,
+    )
+
+
 def _judge(seen: StorytellerObserved, voices: Sequence[Voice]) -> Verdict:
     """Whether the gateway runs, what it hears, and whether more was asked than can be."""
     spec = seen.storyteller.spec
-    heard = _store(seen) or _heard(seen, voices)
+    heard = _prompts(seen, _store(seen) or _heard(seen, voices))
     if spec.replicas == 1 or not heard.ready:
         return heard
     if _hot(seen) is None:

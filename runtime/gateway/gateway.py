@@ -138,6 +138,7 @@ class Gateway:
             self.voices,
             len(self.decisions),
             self._store_report(),
+            self.following.prompts_refused,
         )
 
     def _learned(self) -> Learned:

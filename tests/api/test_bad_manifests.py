@@ -65,6 +65,7 @@ ROWS = [
     bad("a member without an engine", ENSEMBLE, f"{M0}.engine", ABSENT, E0, "Required value"),
     bad("no ensemble", STORYTELLER, "spec.ensembleRef", ABSENT, "spec.ensembleRef", "Required"),
     bad("persona from nowhere", STORYTELLER, "spec.persona", {}, "configMapRef", "Required"),
+    bad("prompts from nowhere", STORYTELLER, "spec.prompts", {}, "configMapRef", "Required"),
     bad("lore without a name", WORLD, "spec.lore.configMapRef", {}, "configMapRef.name"),
     bad("hosted without a key", ENSEMBLE, E0, {"openai": {"model": "m"}}, "apiKeySecretRef"),
     bad("half a price", ENSEMBLE, f"{M0}.price", {"inputPerMillionUSD": "1"},
