@@ -1,5 +1,5 @@
-"""What a log commits to: its size and root, signed. The text is a C2SP tlog-checkpoint inside a C2SP
-signed note with an Ed25519 signature, so that other tools read it too."""
+"""What a log commits to: its size and root, signed. The text is a C2SP tlog-checkpoint inside a
+C2SP signed note with an Ed25519 signature, so that other tools read it too."""
 
 import base64
 import binascii

@@ -45,6 +45,16 @@ class StoreReport(Model):
     #: Why it cannot; absent: it can.
     reason: Literal["MissingSecret", "Unreachable"] | None = None
     message: Annotated[str | None, Field(max_length=512)] = None
+class AuditReport(Model):
+    """What a gateway commits to: the last signed checkpoint of its log."""
+
+    #: The public key, as ``name+id+key``.
+    key: Annotated[str, Field(max_length=400)]
+    #: A signed note.
+    checkpoint: Annotated[str, Field(max_length=2048)]
+    #: The proof that this log begins with that of ``since`` entries, base64 each.
+    since: Annotated[int | None, Field(ge=0)] = None
+    proof: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=128)] = []
 
 
 class GatewayReport(Model):
@@ -58,8 +68,10 @@ class GatewayReport(Model):
     minimum_votes: int = 1
     #: Whether enough members answer for a decision by vote.
     quorum: bool = False
-    #: Decisions in the log.
+    #: Entries in the log.
     decisions: int = 0
     #: Why the templates of the configuration are not used; absent: they are.
     prompts_refused: Annotated[str | None, Field(max_length=512)] = None
     store: StoreReport = StoreReport(kind="Embedded")
+    #: Absent: nothing is signed yet.
+    audit: AuditReport | None = None

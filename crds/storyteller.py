@@ -4,7 +4,17 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from crds.base import Image, ListAtomic, ListMap, Model, ObjectName, Quantity, Rule, Text
+from crds.base import (
+    Image,
+    ListAtomic,
+    ListMap,
+    Model,
+    ObjectName,
+    Quantity,
+    Rule,
+    Text,
+    Timestamp,
+)
 from crds.common import (
     AGE_COLUMN,
     READY_COLUMN,
@@ -201,6 +211,35 @@ class Voice(Model):
     ] = None
 
 
+class AuditLog(Model):
+    """What the log of one gateway committed to, as the operator took it last."""
+
+    replica: Annotated[str, Field(max_length=63, description="The gateway's pod.")]
+    size: Annotated[int, Field(ge=0, description="Entries in the log.")]
+    root: Annotated[
+        str, Field(max_length=44, description="Root of its Merkle tree (RFC 6962), base64.")
+    ]
+    key: Annotated[
+        str,
+        Field(
+            max_length=400,
+            description="The public key that signed it, for `fabula audit verify --key`.",
+        ),
+    ]
+    at: Annotated[
+        Timestamp,
+        Field(description="When it was taken. A log that grows is taken every 10 minutes."),
+    ]
+    fault: Annotated[
+        Literal["LogShrank", "LogRewritten", "LogKeyChanged", "LogUnsigned"] | None,
+        Field(
+            description="Why what the gateway says now is refused: `LogShrank` (it has fewer "
+            "entries), `LogRewritten` (entries that it signed are others now), `LogKeyChanged`, "
+            "`LogUnsigned` (the signature does not fit)."
+        ),
+    ] = None
+
+
 class StorytellerStatus(Status):
     """What the operator sees of a Storyteller."""
 
@@ -213,6 +252,11 @@ class StorytellerStatus(Status):
     answering: Annotated[
         str | None, Field(max_length=16, description="Members that answer of all, as in 2/3.")
     ] = None
+    audit: Annotated[
+        list[AuditLog],
+        ListMap(("replica",)),
+        Field(max_length=16, description="What the log of each gateway committed to."),
+    ] = []
     replicas: Annotated[int, Field(ge=0, description="Gateways that run.")] = 0
     selector: Annotated[
         str | None, Field(max_length=300, description="Labels of the gateways, for autoscalers.")

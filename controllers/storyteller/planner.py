@@ -10,7 +10,7 @@ from controllers.diagnosis import diagnose
 from controllers.observed import StorytellerGone, StorytellerObserved
 from controllers.plan import Delete, Event, Object, Plan, Ref, owner, split_conflicts
 from controllers.pods import service, url
-from controllers.storyteller import workload
+from controllers.storyteller import audit, workload
 from controllers.storyteller.config import config_map, gateway_config
 from controllers.texts import MissingTextError
 from crds.common import API_VERSION
@@ -37,13 +37,18 @@ def plan(seen: StorytellerObserved, now: datetime) -> Plan:
             blocked = missing.verdict()
     ours, conflicts = split_conflicts(desired, seen.children, meta.uid)
     voices = _voices(seen)
+    logs = audit.join(storyteller.status.audit, seen.reports, meta.namespace, meta.name, now)
     verdict = say.conflict("Storyteller", conflicts) or blocked or _judge(seen, voices)
     status = StorytellerStatus(
         observed_generation=meta.generation,
-        conditions=say.conditions(verdict, storyteller.status.conditions, meta.generation, now),
+        conditions=[
+            *say.conditions(verdict, storyteller.status.conditions, meta.generation, now),
+            *audit.conditions(logs, storyteller.status.conditions, meta.generation, now),
+        ],
         last_request=say.answer(storyteller.status, now),
         url=url(workload.gateway_name(meta.name), meta.namespace, seen.defaults.cluster_domain),
         voices=voices,
+        audit=logs,
         answering=f"{sum(v.answers for v in voices)}/{len(voices)}" if voices else None,
         replicas=_replicas(seen),
         selector=workload.selector(meta.name),
@@ -51,7 +56,10 @@ def plan(seen: StorytellerObserved, now: datetime) -> Plan:
     return Plan(
         apply=tuple(ours),
         delete=_needless(seen, desired) if desired else (),
-        events=say.change_events(storyteller.status, status),
+        events=(
+            *say.change_events(storyteller.status, status),
+            *audit.change_events(storyteller.status, status),
+        ),
         status=status,
         again_in=PATIENCE if verdict.ready else IMPATIENCE,
     )

@@ -2,7 +2,7 @@
 tombstones of what was destroyed."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +12,12 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from crds.checkpoint import claimed
-from runtime.audit.entry import Entry, number_of
+from runtime.audit.entry import Entry
+from runtime.audit.entry import number_of as number_of
 from runtime.audit.journal import Inclusion, Journal
 from runtime.audit.kinds import ErasureEntry, OutcomeEntry, parse
 from runtime.audit.record import Record, player_subject
+from runtime.audit.replay import numbered
 from runtime.audit.sealing import UnsealError, decode, encode
 from runtime.audit.segments import SEGMENT_BYTES, LogDamagedError
 from runtime.audit.subjects import Subjects
@@ -71,7 +73,10 @@ class DecisionLog:
             OSError, sqlite3.Error: the volume refused.
             BacklogFullError: the volume does not keep up.
         """
-        return await self._append(record, record.subject)
+        candidates = numbered(record.candidates)  # what is counted must survive its words
+        return await self._append(
+            record.model_copy(update={"candidates": candidates}), record.subject
+        )
 
     async def post(self, outcome: OutcomeEntry) -> OutcomeEntry | None:
         """Write what became of a decision; None if this log does not hold it.
@@ -273,6 +278,3 @@ def _ballot(record: Record, answer: str | None) -> int | None:
         ),
         None,
     )
-
-
-

@@ -16,7 +16,7 @@ CandidateState = Literal["Answered", "Failed", "Skipped", "Cancelled"]
 #: Why an answer is not the ensemble's. ``Outvoted``: another had more weight. ``Outweighed``: a
 #: heavier member's words were taken. ``NoWeight``: its member decides nothing. ``Settled``: the
 #: vote was settled without it. ``NotPicked``: a judge took another text. ``Later``: another was
-#: whole first. ``Unsure``: too little weight backed any.
+#: whole first. ``Unsure``: too few answered, or too little weight backed any.
 Lost = Literal[
     "Outvoted",
     "Outweighed",

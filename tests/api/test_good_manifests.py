@@ -216,6 +216,7 @@ def explain(cluster: devcluster.Cluster, field: str) -> str:
         "modelensemble.status.members",
         "storyteller.spec",
         "storyteller.status",
+        "storyteller.status.audit",
     ],
 )
 @pytest.mark.usefixtures("server")
