@@ -80,8 +80,11 @@ class VerifierKey:
         body, checkpoint = _opened(note)
         if checkpoint.origin != self.name:
             raise CheckpointError(f"the checkpoint is of {checkpoint.origin}, not of {self.name}")
-        for line in note[len(body) + 1 :].splitlines():
-            match = _SIGNATURE.fullmatch(line)
+        *lines, end = note[len(body) + 1 :].split("\n")
+        signatures = [_SIGNATURE.fullmatch(line) for line in lines]
+        if end or None in signatures:
+            raise CheckpointError("below the empty line it has something else than signatures")
+        for match in signatures:
             raw = _decoded(match[2]) if match else b""
             if match and match[1] == self.name and raw[:4] == self.key_id:
                 try:
@@ -119,7 +122,9 @@ def _opened(note: str) -> tuple[str, Checkpoint]:
 
 
 def _decoded(text: str) -> bytes:
+    """The bytes of a text in base64; none where it is not exactly how they are written."""
     try:
-        return base64.b64decode(text, validate=True)
+        raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return b""
+    return raw if base64.b64encode(raw).decode() == text else b""

@@ -127,6 +127,12 @@ RECORD: dict[str, Any] = {
 DECISION = Decision.of(Record.model_validate(RECORD)).dump()
 DECISIONS: dict[str, Any] = {"decisions": [DECISION]}
 
+AUDIT_KEY = "emberfall/bard/bard-gateway-0+ec7d50ff+ATF+67isfDySxBE0KnZaNWj8HX6GwFWT0QAoRYsfZtp/"
+CHECKPOINT = (
+    "emberfall/bard/bard-gateway-0\n43\nOFKBuWONk7I5K2bWQTOLICZMFi00T1y5hVJ3tNLegf4=\n\n"
+    "— emberfall/bard/bard-gateway-0 7H1Q/0cy09JODRFtW1v59ETPdV4LQlywqtQjAJoP"
+    "vHgj2UNAvu3daTUlHkdNGrGdv7Bp9RbjoKoU32usSBJ/s9xX+wA=\n"
+)
 STATUS: dict[str, Any] = {
     "storyteller": "bard",
     "configGeneration": 3,
@@ -140,14 +146,9 @@ STATUS: dict[str, Any] = {
     "quorum": True,
     "decisions": 43,
     "store": {"kind": "Embedded"},
+    "audit": {"key": AUDIT_KEY, "checkpoint": CHECKPOINT, "proof": []},
 }
 
-AUDIT_KEY = "emberfall/bard/bard-gateway-0+a8b6f5c4+AXN+Xl3l1Z8a5cTz5n1m3b0yY4lD8v2cQkq3Q3f0sG7u"
-CHECKPOINT = (
-    "emberfall/bard/bard-gateway-0\n43\nOFKBuWONk7I5K2bWQTOLICZMFi00T1y5hVJ3tNLegf4=\n\n"
-    "— emberfall/bard/bard-gateway-0 ZTlI5npOIPeF1vDWoKVrjUVIoep8oW7CNMQhsZgBXvwUg6v5FxGWxsF5"
-    "3QjXWX2797pI53+JftoBYl+SZgJcV46E2Qc=\n"
-)
 INCLUSION: dict[str, Any] = {
     "entry": DECISION_ID,
     "index": 42,
