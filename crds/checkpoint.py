@@ -77,18 +77,14 @@ class VerifierKey:
         Raises:
             CheckpointError: it is malformed, or not signed by this key.
         """
-        body, checkpoint = _opened(note)
+        checkpoint, signatures = _opened(note)
         if checkpoint.origin != self.name:
             raise CheckpointError(f"the checkpoint is of {checkpoint.origin}, not of {self.name}")
-        *lines, end = note[len(body) + 1 :].split("\n")
-        signatures = [_SIGNATURE.fullmatch(line) for line in lines]
-        if end or None in signatures:
-            raise CheckpointError("below the empty line it has something else than signatures")
-        for match in signatures:
-            raw = _decoded(match[2]) if match else b""
-            if match and match[1] == self.name and raw[:4] == self.key_id:
+        for name, raw in signatures:
+            if name == self.name and raw[:4] == self.key_id:
+                public = Ed25519PublicKey.from_public_bytes(self.public)
                 try:
-                    Ed25519PublicKey.from_public_bytes(self.public).verify(raw[4:], body.encode())
+                    public.verify(raw[4:], checkpoint.body.encode())
                 except InvalidSignature:
                     raise CheckpointError("the signature does not fit the checkpoint") from None
                 return checkpoint
@@ -110,15 +106,21 @@ def claimed(note: str) -> Checkpoint:
     Raises:
         CheckpointError: it is malformed.
     """
-    return _opened(note)[1]
+    return _opened(note)[0]
 
 
-def _opened(note: str) -> tuple[str, Checkpoint]:
-    body, blank, _ = note.partition("\n\n")
+def _opened(note: str) -> tuple[Checkpoint, list[tuple[str, bytes]]]:
+    """What a note says, and its signatures: each a name, and the id of a key before the rest."""
+    body, blank, rest = note.partition("\n\n")
     match = _BODY.fullmatch(body + "\n")
     if len(note) > MAX_NOTE or not blank or match is None:
         raise CheckpointError("it is no checkpoint: origin, size, root, an empty line, a signature")
-    return body + "\n", Checkpoint(match[1], int(match[2]), base64.b64decode(match[3]))
+    *lines, end = rest.split("\n")
+    signatures = [_SIGNATURE.fullmatch(line) for line in lines]
+    if end or not all(signatures):
+        raise CheckpointError("below the empty line it has something else than signatures")
+    checkpoint = Checkpoint(match[1], int(match[2]), _decoded(match[3]))
+    return checkpoint, [(found[1], _decoded(found[2])) for found in signatures if found]
 
 
 def _decoded(text: str) -> bytes:

@@ -60,7 +60,8 @@ class Checkpoints:
     def __init__(self, folder: Path, key: Ed25519PrivateKey) -> None:
         self._folder = folder
         self._key = key
-        self._notes = read_notes(folder)
+        #: Without what is no note any more: it can prove nothing.
+        self._notes = [note for note in read_notes(folder) if _is_note(note)]
 
     @property
     def latest(self) -> str | None:
@@ -92,6 +93,14 @@ class Checkpoints:
         except CheckpointError:
             return False
         return True
+
+
+def _is_note(text: str) -> bool:
+    try:
+        claimed(text)
+    except CheckpointError:
+        return False
+    return True
 
 
 def read_notes(folder: Path) -> list[str]:
