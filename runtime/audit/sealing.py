@@ -1,13 +1,14 @@
 """Entries to bytes and back. What may hold a person's words is sealed under that person's key; what
 stays in the clear is the entry as it reads once the key is destroyed.
 
-Sealed is AES-256-GCM, bound to kind, id and key, so that no words can be moved to another place.
+Sealed is zlib inside AES-256-GCM, bound to kind, id and key, so that no words can be moved to another place.
 """
 
 import base64
 import binascii
 import json
 import secrets
+import zlib
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
@@ -31,7 +32,8 @@ def encode(entry: Entry, key: SubjectKey | None) -> bytes:
     words = dict(_withheld(document, entry.private)) if key else {}
     if key and words:
         nonce = secrets.token_bytes(_NONCE)
-        secret = key.cipher.encrypt(nonce, _json(words), _place(document, key.id))
+        packed = zlib.compress(_json(words), 1)
+        secret = key.cipher.encrypt(nonce, packed, _place(document, key.id))
         document[_SEALED] = {"key": key.id, "data": base64.b64encode(nonce + secret).decode()}
     return _json(document)
 
@@ -55,8 +57,8 @@ def decode(payload: bytes, subjects: Subjects) -> dict[str, Any]:
     try:
         raw = base64.b64decode(sealed["data"], validate=True)
         place = _place(document, key.id)
-        words = json.loads(key.cipher.decrypt(raw[:_NONCE], raw[_NONCE:], place))
-    except (InvalidTag, binascii.Error, KeyError) as error:
+        words = json.loads(zlib.decompress(key.cipher.decrypt(raw[:_NONCE], raw[_NONCE:], place)))
+    except (InvalidTag, binascii.Error, zlib.error, KeyError) as error:
         raise UnsealError(f"the sealed words of {document.get('id')} were changed") from error
     for path, value in words.items():
         _put(document, path.split("."), value)
