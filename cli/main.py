@@ -34,6 +34,7 @@ COMMANDS = {
     "dev": Lazy("cli.dev", "app", "A real Kubernetes on this machine, to work and test with."),
     "demo": Lazy("cli.demo", "demo", "From nothing to a story that moves."),
     "prompts": Lazy("cli.prompts", "app", "The templates of what members are told."),
+    "audit": Lazy("cli.audit", "app", "The record of decisions: verify, search, show, replay."),
     "play": Lazy("cli.play", "play", "A few decisions from a running storyteller."),
 }
 

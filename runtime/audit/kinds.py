@@ -1,11 +1,14 @@
 """The kinds of entries. A new one is a class and a place in ``AnyEntry``."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StringConstraints, TypeAdapter
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from runtime.audit.entry import Entry
 from runtime.audit.record import Record
+from runtime.audit.sealing import Keys, UnsealError, decode
+from runtime.audit.segments import LogDamagedError
 
 #: From 0 (wrong) to 1 (right), as a string.
 Score = Annotated[str, StringConstraints(pattern=r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$")]
@@ -64,6 +67,30 @@ AnyEntry = Annotated[
     Record | OutcomeEntry | ErasureEntry | RetentionEntry, Field(discriminator="kind")
 ]
 _ADAPTER: TypeAdapter[Record | OutcomeEntry | ErasureEntry | RetentionEntry] = TypeAdapter(AnyEntry)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An entry where it stands, with the key that its words are sealed under."""
+
+    number: int
+    entry: Record | OutcomeEntry | ErasureEntry | RetentionEntry
+    key: str | None
+
+
+def understood(number: int, payload: bytes, keys: Keys) -> Stored:
+    """The entry in a payload.
+
+    Raises:
+        LogDamagedError: its words were changed, or this version knows no such entry.
+    """
+    try:
+        decoded = decode(payload, keys)
+        return Stored(number, parse(decoded.document), decoded.key)
+    except UnsealError as error:
+        raise LogDamagedError(f"entry {number}: {error}") from error
+    except (ValidationError, ValueError) as error:
+        raise LogDamagedError(f"entry {number} is not one that this version understands") from error
 
 
 def parse(document: dict[str, Any]) -> Record | OutcomeEntry | ErasureEntry | RetentionEntry:

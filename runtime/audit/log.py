@@ -9,16 +9,14 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from crds.checkpoint import claimed
 from runtime.audit.entry import Entry
 from runtime.audit.entry import number_of as number_of
 from runtime.audit.journal import Inclusion, Journal
-from runtime.audit.kinds import ErasureEntry, OutcomeEntry, parse
+from runtime.audit.kinds import ErasureEntry, OutcomeEntry, Stored, understood
 from runtime.audit.record import Record, player_subject
 from runtime.audit.replay import numbered
-from runtime.audit.sealing import UnsealError, decode, encode
+from runtime.audit.sealing import encode
 from runtime.audit.segments import SEGMENT_BYTES, LogDamagedError
 from runtime.audit.subjects import Subjects
 from runtime.consensus import canonical
@@ -134,15 +132,11 @@ class DecisionLog:
             IndexError: there is none.
             LogDamagedError: it cannot be read.
         """
-        payload = self._journal.read(number)
-        try:
-            return parse(decode(payload, self._subjects))
-        except UnsealError as error:
-            raise LogDamagedError(f"entry {number}: {error}") from error
-        except (ValidationError, ValueError) as error:
-            raise LogDamagedError(
-                f"entry {number} is not one that this version understands"
-            ) from error
+        return self.stored(number).entry
+
+    def stored(self, number: int) -> Stored:
+        """The same, with the key that its words are sealed under."""
+        return understood(number, self._journal.read(number), self._subjects)
 
     def read(self, number: int) -> Record:
         """The decision of that number.

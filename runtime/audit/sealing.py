@@ -1,7 +1,8 @@
 """Entries to bytes and back. What may hold a person's words is sealed under that person's key; what
 stays in the clear is the entry as it reads once the key is destroyed.
 
-Sealed is zlib inside AES-256-GCM, bound to kind, id and key, so that no words can be moved to another place.
+Sealed is zlib inside AES-256-GCM, bound to kind, id and key, so that no words can be moved to
+another place.
 """
 
 import base64
@@ -10,16 +11,41 @@ import json
 import secrets
 import zlib
 from collections.abc import Iterator, Mapping, MutableMapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidTag
 
 from runtime.audit.entry import ERASED, Entry
-from runtime.audit.subjects import SubjectKey, Subjects
+from runtime.audit.subjects import SubjectKey
 
 #: Where in the payload the sealed words stand.
 _SEALED = "sealed"
 _NONCE = 12
+
+
+class Keys(Protocol):
+    """Where the keys of people are."""
+
+    def find(self, key: str) -> SubjectKey | None:
+        """The key of that id. None: it was destroyed, or it is not here."""
+        ...
+
+
+class NoKeys:
+    """Where no keys are: every word reads as erased."""
+
+    def find(self, key: str) -> SubjectKey | None:
+        """None."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The document of an entry, and the key that its words are sealed under, if any."""
+
+    document: dict[str, Any]
+    key: str | None
 
 
 class UnsealError(Exception):
@@ -38,8 +64,8 @@ def encode(entry: Entry, key: SubjectKey | None) -> bytes:
     return _json(document)
 
 
-def decode(payload: bytes, subjects: Subjects) -> dict[str, Any]:
-    """The document in a payload: whole, or with ``erased`` set where the key was destroyed.
+def decode(payload: bytes, keys: Keys) -> Decoded:
+    """What a payload holds: whole, or with ``erased`` set where the key was destroyed.
 
     Raises:
         ValueError: it is no JSON.
@@ -50,10 +76,12 @@ def decode(payload: bytes, subjects: Subjects) -> dict[str, Any]:
         raise ValueError("an entry is a JSON object")
     sealed = document.pop(_SEALED, None)
     if sealed is None:
-        return document
-    key = subjects.find(sealed["key"])
+        return Decoded(document, None)
+    key = keys.find(sealed["key"])
     if key is None:
-        return document | {"erased": True} if document["kind"] == "Decision" else document
+        if document["kind"] == "Decision":
+            document["erased"] = True
+        return Decoded(document, sealed["key"])
     try:
         raw = base64.b64decode(sealed["data"], validate=True)
         place = _place(document, key.id)
@@ -62,13 +90,7 @@ def decode(payload: bytes, subjects: Subjects) -> dict[str, Any]:
         raise UnsealError(f"the sealed words of {document.get('id')} were changed") from error
     for path, value in words.items():
         _put(document, path.split("."), value)
-    return document
-
-
-def sealed_under(payload: bytes) -> str | None:
-    """The key that an entry's words are sealed under."""
-    sealed = json.loads(payload).get(_SEALED)
-    return str(sealed["key"]) if sealed else None
+    return Decoded(document, key.id)
 
 
 def _withheld(document: dict[str, Any], paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -32,22 +33,27 @@ class SubjectKey:
 class Subjects:
     """The keys, in a small database of their own. Safe between threads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open the store, or start it; only the owner may read it.
 
         Raises:
             OSError, sqlite3.Error: the volume refused.
         """
-        path.touch(mode=0o600)
         self._lock = threading.Lock()
+        self._by_subject: OrderedDict[str, SubjectKey] = OrderedDict()
+        self._by_id: OrderedDict[str, SubjectKey] = OrderedDict()
+        if read_only:
+            self._db = sqlite3.connect(
+                f"file:{quote(str(path))}?mode=ro", uri=True, check_same_thread=False, timeout=10
+            )
+            return
+        path.touch(mode=0o600)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
         # No write-ahead log, which would keep a destroyed key until it is overwritten.
         self._db.execute("PRAGMA journal_mode = DELETE")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA secure_delete = ON")
         self._db.executescript(_SCHEMA)
-        self._by_subject: OrderedDict[str, SubjectKey] = OrderedDict()
-        self._by_id: OrderedDict[str, SubjectKey] = OrderedDict()
 
     def keys_for(self, subjects: Iterable[str]) -> dict[str, SubjectKey]:
         """The key of each subject; those who have none get one, durably.

@@ -71,7 +71,7 @@ class Verdict:
             self.findings.append(finding)
 
 
-class _Hashes(bytearray):
+class Hashes(bytearray):
     """Leaf hashes in memory, for a tree."""
 
     def __len__(self) -> int:
@@ -89,7 +89,7 @@ class _Walk:
     #: The hashes that are kept beside the entries.
     kept: bytes
     #: The hashes of the entries as they are now; the kept one where an entry cannot be read.
-    found: _Hashes = field(default_factory=_Hashes)
+    found: Hashes = field(default_factory=Hashes)
     #: Where each entry lies whose hash is not the kept one.
     changed: list[Finding] = field(default_factory=list)
     #: The largest number that an entry of kind Retention excuses.
@@ -226,7 +226,7 @@ def _against_checkpoints(
             Finding(f"entries {present} to {largest - 1} were signed and are gone", present)
         )
     walk.skip_to(largest)
-    now, before = Tree(walk.found), Tree(_Hashes(walk.kept))
+    now, before = Tree(walk.found), Tree(Hashes(walk.kept))
     holds = [check for check in signed if now.root(check.size) == check.root]
     #: Up to here the kept hashes are the signed ones, so each entry can be held against its own.
     explained = [

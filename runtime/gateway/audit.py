@@ -1,6 +1,5 @@
 """The HTTP API of the record: what the log commits to, proofs of it, outcomes, and erasure."""
 
-import base64
 from http import HTTPStatus
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from runtime.audit import ErasureEntry, OutcomeEntry
 from runtime.audit.entry import number_of
 from runtime.audit.kinds import Score
 from runtime.audit.log import now
+from runtime.audit.proofs import Hash, InclusionProof, encoded
 from runtime.gateway import examples
 from runtime.gateway.gateway import Gateway
 from runtime.gateway.problems import problem, unknown_decision
@@ -28,19 +28,7 @@ Player = Annotated[
         examples=["Mara"],
     ),
 ]  # fmt: skip
-Hash = Annotated[str, Field(description="32 bytes in base64.")]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-
-
-class InclusionProof(Model):
-    """That an entry is under a signed checkpoint (RFC 9162, 2.1.3)."""
-
-    entry: Annotated[str, Field(description="Id of the entry.")]
-    index: Annotated[int, Field(description="Its place in the log, from 0 on.")]
-    leaf_hash: Hash
-    proof: Annotated[list[Hash], Field(description="The way to the root, from the leaf up.")]
-    checkpoint: Annotated[str, Field(description="A signed note with size and root.")]
-    key: Annotated[str, Field(description="The public key that signed it.")]
 
 
 class ConsistencyProof(Model):
@@ -109,8 +97,8 @@ def audits(gateway: Gateway) -> APIRouter:
             InclusionProof(
                 entry=decision,
                 index=found.index,
-                leaf_hash=_base64(found.leaf),
-                proof=[_base64(step) for step in found.proof],
+                leaf_hash=encoded(found.leaf),
+                proof=[encoded(step) for step in found.proof],
                 checkpoint=found.note,
                 key=gateway.attestation.key,
             )
@@ -142,7 +130,7 @@ def audits(gateway: Gateway) -> APIRouter:
         return _json(
             ConsistencyProof(
                 start=start,
-                proof=[_base64(step) for step in steps],
+                proof=[encoded(step) for step in steps],
                 checkpoint=note,
                 key=gateway.attestation.key,
             )
@@ -203,7 +191,3 @@ def _json(body: Model, status: HTTPStatus = HTTPStatus.OK) -> Response:
         status_code=status,
         media_type="application/json",
     )
-
-
-def _base64(value: bytes) -> str:
-    return base64.b64encode(value).decode()

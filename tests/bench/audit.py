@@ -1,5 +1,5 @@
-"""``python -m tests.bench.audit``: how fast the decision record is written, verified and proven, as
-a table for docs/benchmarks.md. It needs no cluster, and about 2 KB of disk a record.
+"""``python -m tests.bench.audit``: how fast the decision record is written, verified and proven,
+as a table for docs/benchmarks.md. It needs no cluster, and about 2 KB of disk a record.
 """
 
 import asyncio
