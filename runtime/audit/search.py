@@ -3,7 +3,8 @@ and is made again; it forgets who was erased."""
 
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +62,8 @@ class Index:
         if path is not None:
             path.touch(mode=0o600)
         self._db = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=10)
-        self._db.execute("PRAGMA journal_mode = WAL")
+        # No write-ahead log, which would keep erased words until it is overwritten.
+        self._db.execute("PRAGMA journal_mode = DELETE")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA secure_delete = ON")
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -78,7 +80,7 @@ class Index:
             (count,) = self._db.execute("SELECT indexed FROM progress").fetchone()
         return int(count)
 
-    def add(self, entries: Iterable[Stored], upto: int) -> None:
+    def add(self, entries: Sequence[Stored], upto: int) -> None:
         """Take up entries in the order of the log.
 
         Args:
@@ -88,26 +90,26 @@ class Index:
         Raises:
             sqlite3.Error: the volume refused; nothing was taken up.
         """
-        forgotten = False
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                for stored in entries:
-                    if isinstance(stored.entry, Record):
-                        self._add(stored.number, stored.entry, stored.key)
-                    elif isinstance(stored.entry, ErasureEntry):
-                        self._forget(stored.entry.key)
-                        forgotten = True
-                self._db.execute("UPDATE progress SET indexed = ?", (upto,))
-                self._db.execute("COMMIT")
-            except sqlite3.Error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-            if forgotten:
-                # Deleted words stay in the segments of the index until these are merged.
-                self._db.execute("INSERT INTO words (words) VALUES ('optimize')")
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        erased = [each.entry.key for each in entries if isinstance(each.entry, ErasureEntry)]
+        with self._lock, self._transaction():
+            for stored in entries:
+                if isinstance(stored.entry, Record):
+                    self._add(stored.number, stored.entry, stored.key)
+            for key in erased:
+                self._forget(key)
+            self._db.execute("UPDATE progress SET indexed = ?", (upto,))
+        if erased:
+            self._wipe()
+
+    def forget(self, key: str) -> None:
+        """Drop everything that is sealed under that key.
+
+        Raises:
+            sqlite3.Error: the volume refused; nothing was dropped.
+        """
+        with self._lock, self._transaction():
+            self._forget(key)
+        self._wipe()
 
     def restart(self) -> None:
         """Forget everything: the log is not the one that was indexed."""
@@ -132,6 +134,22 @@ class Index:
         """Let go of the file."""
         with self._lock:
             self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _wipe(self) -> None:
+        """Deleted words stay in the segments of the index until these are merged."""
+        with self._lock:
+            self._db.execute("INSERT INTO words (words) VALUES ('optimize')")
 
     def _add(self, number: int, record: Record, key: str | None) -> None:
         if record.erased:

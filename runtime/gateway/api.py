@@ -18,6 +18,7 @@ from runtime.gateway.models import (
     FactList,
     FactRequest,
     FactView,
+    Filter,
     SessionList,
     SessionRequest,
     SessionView,
@@ -199,16 +200,22 @@ def games(gateway: Gateway) -> APIRouter:
         tags=["decisions"],
     )
     async def latest(
-        session: Annotated[
-            str | None, Query(max_length=64, description="Only those of this session.")
-        ] = None,
-        limit: Annotated[int, Query(ge=1, le=100, description="At most so many.")] = 20,
+        found: Annotated[Filter, Query()],
     ) -> Response:
-        """The latest decisions of a session, or in this gateway's log, newest first."""
-        if session is None:
-            records = await gateway.decisions.latest(limit)
+        """The latest decisions of a session, or in this gateway's log, newest first. The other
+        filters search this gateway's log by an index that is seconds behind, and `indexedTo` says
+        how far it is."""
+        if found.searches:
+            records, indexed = await gateway.indexing.find(found.query)
+            return _json(
+                DecisionList(
+                    decisions=[Decision.of(record) for record in records], indexed_to=indexed
+                )
+            )
+        if found.session is None:
+            records = await gateway.decisions.latest(found.limit)
         else:
-            ids = await gateway.sessions.decisions(session, limit)
+            ids = await gateway.sessions.decisions(found.session, found.limit)
             records = await gateway.teller.records(ids)
         return _json(DecisionList(decisions=[Decision.of(record) for record in records]))
 

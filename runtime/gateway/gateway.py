@@ -20,6 +20,7 @@ from runtime.consensus.learned import Learned
 from runtime.gateway.admission import Admission
 from runtime.gateway.attestation import Attestation
 from runtime.gateway.following import Following
+from runtime.gateway.indexing import Indexing
 from runtime.gateway.meaning import Meaning
 from runtime.gateway.metrics import Metrics
 from runtime.gateway.peers import Peers
@@ -100,6 +101,9 @@ class Gateway:
         self._stack.push_async_callback(self._stop_sweeping)
         chronicle = Chronicle(self.sessions)
         self._stack.push_async_callback(chronicle.close)
+        self.indexing = Indexing(self.decisions, folder / "search.db")
+        self._stack.push_async_callback(self.indexing.stop)
+        self.indexing.start()
         self.attestation = Attestation(
             self.decisions, lambda: self.following.config, self.settings.replica
         )
@@ -138,7 +142,8 @@ class Gateway:
 
     async def forget(self, player: str, by: str) -> ErasureEntry | None:
         """Destroy what is kept of a player: sessions first, so that nothing of theirs is told to a
-        model again, then the key of their words in the log. None: there was nothing.
+        model again, then the key of their words in the log, then what the index has of them. None:
+        the log had nothing.
 
         Raises:
             OSError, sqlite3.Error, BacklogFullError: the volume refused; send it again.
@@ -146,7 +151,10 @@ class Gateway:
         while found := await self.sessions.by_player(player, _BATCH):
             for session in found:
                 await self.sessions.delete(session.id)
-        return await self.decisions.forget(player, by)
+        erasure = await self.decisions.forget(player, by)
+        if erasure is not None:
+            await self.indexing.forget(erasure.key)
+        return erasure
 
     def report(self) -> GatewayReport:
         """What it says of itself."""

@@ -1,5 +1,6 @@
 """What a gateway promises about its log, anyone can check."""
 
+import asyncio
 import base64
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,29 @@ async def test_a_forgotten_player_leaves_votes_and_proofs_and_no_words(
         + (tmp_path / "data" / "subjects.db").read_bytes()
     )
     assert b"Mara" not in kept
+
+
+async def test_decisions_are_searched_by_what_is_known_of_them(signed: House) -> None:
+    signed.stubs[2].answer = OPTIONS[1]
+    mara, ilse = await signed.session(player="Mara"), await signed.session(player="Ilse")
+    made = [await signed.decide(mara, **ASK), await signed.decide(ilse, **ASK)]
+    told = await signed.decide(ilse, question="A heron lands. What then?")
+
+    async def found(**filters: Any) -> list[str]:
+        answer = await signed.client.get("/v1/decisions", params=filters)
+        assert answer.status_code == 200, answer.text
+        return [each["id"] for each in answer.json()["decisions"]]
+
+    async with asyncio.timeout(20):
+        while await found(text="heron") != [told["id"]]:
+            await asyncio.sleep(0.01)
+    assert await found(player="Ilse") == [told["id"], made[1]["id"]]
+    assert await found(player="Ilse", session=mara) == []
+    assert await found(member="oracle", model="small", outcome="Vote", limit=1) == [told["id"]]
+    assert await found(until="2026") == []
+    answer = await signed.client.get("/v1/decisions", params={"player": "Mara"})
+    assert answer.json()["indexedTo"] == 3
+    await signed.client.delete("/v1/players/Ilse")
+    assert await found(text="heron") == []
+    for wrong in ({"text": " "}, {"outcome": "Magic"}, {"since": "yesterday"}, {"colour": "red"}):
+        assert (await signed.client.get("/v1/decisions", params=wrong)).status_code == 422
