@@ -36,6 +36,8 @@ class GatewayConfig(Model):
     prompts: dict[str, str] = Field(default_factory=dict)
     #: The ConfigMap with the route table.
     routes_config_map: str
+    #: Days that decisions are kept; absent: for ever.
+    retention_days: Annotated[int | None, Field(ge=1)] = None
 
 
 class StoreReport(Model):

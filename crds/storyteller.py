@@ -112,6 +112,15 @@ class DecisionLog(Model):
         ObjectName | None,
         Field(description="StorageClass of the volumes. Default: the cluster's. Cannot change."),
     ] = None
+    retention_days: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=36_500,
+            description="Days that decisions are kept; up to 2 days later they are removed, while "
+            "their hashes stay, so that all proofs go on. Default: kept for ever.",
+        ),
+    ] = None
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -40,6 +40,7 @@ def gateway_config(seen: StorytellerObserved) -> GatewayConfig:
         sessions=spec.sessions,
         prompts=prompts,
         routes_config_map=config_map_name(spec.ensemble_ref),
+        retention_days=spec.decision_log.retention_days,
     )
 
 

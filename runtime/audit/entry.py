@@ -25,6 +25,7 @@ class Entry(Model):
 
     kind: Any
     id: str
+    time: str
 
 
 def number_of(entry: str) -> int:

@@ -155,6 +155,29 @@ class Journal:
         """
         return self._tree.consistency(first, second)
 
+    def segments(self) -> list[tuple[int, int]]:
+        """Each segment: the number of its first entry, and of the one after its last."""
+        return [(first, end) for _, first, end in self._segments.segments()]
+
+    def roll(self) -> None:
+        """Begin a new segment.
+
+        Raises:
+            OSError: the volume refused.
+        """
+        self._segments.roll()
+
+    def remove_before(self, number: int) -> None:
+        """Delete the whole segments below ``number``. Their hashes stay.
+
+        Raises:
+            ValueError: they are not all under a checkpoint yet.
+            OSError: the volume refused.
+        """
+        if number > self.signed:
+            raise ValueError(f"entries before {number} are not all signed")
+        self._segments.remove_before(number)
+
     def close(self) -> None:
         """Let go of the files. Everything appended is already durable."""
         self._segments.close()

@@ -4,7 +4,7 @@ tombstones of what was destroyed."""
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
 from typing import TypeVar
@@ -13,7 +13,7 @@ from crds.checkpoint import claimed
 from runtime.audit.entry import Entry
 from runtime.audit.entry import number_of as number_of
 from runtime.audit.journal import Inclusion, Journal
-from runtime.audit.kinds import ErasureEntry, OutcomeEntry, Stored, understood
+from runtime.audit.kinds import ErasureEntry, OutcomeEntry, RetentionEntry, Stored, understood
 from runtime.audit.record import Record, player_subject
 from runtime.audit.replay import numbered
 from runtime.audit.sealing import encode
@@ -110,13 +110,13 @@ class DecisionLog:
         """The decision of that id, if this log holds it.
 
         Raises:
-            LogDamagedError: it was changed on the disk, or removed for its age.
+            LogDamagedError: it was changed on the disk.
         """
         try:
             number = number_of(decision)
         except ValueError:
             return None
-        if number >= len(self):
+        if not self.first <= number < len(self):
             return None
         entry = await asyncio.to_thread(self.entry, number)
         return entry if isinstance(entry, Record) and entry.id == decision else None
@@ -155,6 +155,15 @@ class DecisionLog:
         """The decisions among those entries whose words can be read: what is damaged, erased or of
         another kind is left out."""
         return [record for record in self._decisions(numbers) if not record.erased]
+
+    async def expire(self, days: int, at: datetime, origin: str) -> RetentionEntry | None:
+        """Remove the segments in which every entry is older than so many days, on record; None if
+        there are none. A segment that is older than a day is closed for that.
+
+        Raises:
+            OSError: the volume refused. Nothing is removed that is not recorded and signed.
+        """
+        return await self._commit.run(lambda: self._expire(days, at, origin))
 
     async def checkpoint(self, origin: str) -> str:
         """The signed checkpoint over everything that is durable.
@@ -224,6 +233,34 @@ class DecisionLog:
         self._subjects.bury(key)
         return entry
 
+    def _expire(self, days: int, at: datetime, origin: str) -> RetentionEntry | None:
+        segments = self._journal.segments()
+        if self._older(range(*segments[-1]), at - timedelta(days=1)):
+            self._journal.roll()
+            segments = self._journal.segments()
+        before = self.first
+        for first, end in segments[:-1]:
+            if not self._older(range(end - 1, first - 1, -1), at - timedelta(days=days)):
+                break
+            before = end
+        if before == self.first:
+            return None
+        removal = RetentionEntry(time=rfc3339(at), before=before, days=days)
+        (entry,) = self._write([(removal, None)])
+        self._journal.checkpoint(origin)
+        self._journal.remove_before(before)
+        assert isinstance(entry, RetentionEntry)  # noqa: S101
+        return entry
+
+    def _older(self, numbers: Iterable[int], than: datetime) -> bool:
+        """Whether the first of these entries that can be read is older; True if none can be."""
+        read = False
+        for number in numbers:
+            read = True
+            with suppress(LogDamagedError):
+                return datetime.fromisoformat(self.entry(number).time) < than
+        return read
+
     def _latest(self, limit: int) -> list[Record]:
         found: list[Record] = []
         for record in self._decisions(range(len(self) - 1, self.first - 1, -1)):
@@ -256,8 +293,13 @@ class DecisionLog:
 
 
 def now() -> str:
+    """The time as entries have it."""
+    return rfc3339(datetime.now(UTC))
+
+
+def rfc3339(at: datetime) -> str:
     """RFC 3339 in UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _ballot(record: Record, answer: str | None) -> int | None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.audit.kinds import ErasureEntry, Stored
+from runtime.audit.kinds import ErasureEntry, RetentionEntry, Stored
 from runtime.audit.record import Record
 
 #: Raise it when what is indexed changes: an older index is then made again.
@@ -30,6 +30,10 @@ CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (told, tokenize = 'unicode61
 CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), indexed INTEGER);
 INSERT OR IGNORE INTO progress VALUES (1, 0);
 """
+
+
+#: Each table, and its column with the number of the decision.
+_TABLES = (("words", "rowid"), ("members", "number"), ("decisions", "number"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +95,17 @@ class Index:
             sqlite3.Error: the volume refused; nothing was taken up.
         """
         erased = [each.entry.key for each in entries if isinstance(each.entry, ErasureEntry)]
+        removed = [each.entry.before for each in entries if isinstance(each.entry, RetentionEntry)]
         with self._lock, self._transaction():
             for stored in entries:
                 if isinstance(stored.entry, Record):
                     self._add(stored.number, stored.entry, stored.key)
             for key in erased:
                 self._forget(key)
+            for before in removed:
+                self._remove_before(before)
             self._db.execute("UPDATE progress SET indexed = ?", (upto,))
-        if erased:
+        if erased or removed:
             self._wipe()
 
     def forget(self, key: str) -> None:
@@ -114,7 +121,7 @@ class Index:
     def restart(self) -> None:
         """Forget everything: the log is not the one that was indexed."""
         with self._lock:
-            for table in ("decisions", "members", "words"):
+            for table, _ in _TABLES:
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608
             self._db.execute("UPDATE progress SET indexed = 0")
 
@@ -167,8 +174,12 @@ class Index:
 
     def _forget(self, key: str) -> None:
         numbers = self._db.execute("SELECT number FROM decisions WHERE key = ?", (key,)).fetchall()
-        for table, column in (("words", "rowid"), ("members", "number"), ("decisions", "number")):
+        for table, column in _TABLES:
             self._db.executemany(f"DELETE FROM {table} WHERE {column} = ?", numbers)  # noqa: S608
+
+    def _remove_before(self, number: int) -> None:
+        for table, column in _TABLES:
+            self._db.execute(f"DELETE FROM {table} WHERE {column} < ?", (number,))  # noqa: S608
 
 
 def _words(record: Record) -> str:

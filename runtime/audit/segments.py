@@ -111,6 +111,11 @@ class SegmentLog:
             except TornError as error:
                 raise LogDamagedError(f"{segment.path.name}: entry {number}: {error}") from error
 
+    def roll(self) -> None:
+        """Begin a new segment, unless the last one is empty."""
+        if self._segments[-1].offsets:
+            self._roll(len(self))
+
     def skip_to(self, number: int) -> None:
         """Go on with entry ``number``; those between are missing for ever."""
         if number > len(self):

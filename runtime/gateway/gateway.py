@@ -19,6 +19,7 @@ from runtime.consensus.evidence import EvidenceUnreadableError
 from runtime.consensus.learned import Learned
 from runtime.gateway.admission import Admission
 from runtime.gateway.attestation import Attestation
+from runtime.gateway.expiry import Expiry
 from runtime.gateway.following import Following
 from runtime.gateway.indexing import Indexing
 from runtime.gateway.meaning import Meaning
@@ -109,6 +110,9 @@ class Gateway:
         )
         self._stack.push_async_callback(self.attestation.stop)
         self.attestation.start()
+        expiry = Expiry(self.decisions, self.attestation, lambda: self.following.config)
+        self._stack.push_async_callback(expiry.stop)
+        expiry.start()
         self.admission = Admission(self.settings.max_decisions, self.settings.max_waiting)
         self.meaning = Meaning()
         self._stack.callback(self.meaning.close)
