@@ -79,9 +79,7 @@ def count(
     )
 
 
-def explained(
-    candidates: Sequence[Candidate], result: Result, rules: Rules
-) -> list[Candidate]:
+def explained(candidates: Sequence[Candidate], result: Result, rules: Rules) -> list[Candidate]:
     """The candidates with their ballots, and why each of them lost."""
     return [
         candidate.model_copy(update={"lost": _lost(candidate, result, rules)})

@@ -75,6 +75,7 @@ GOOD = [
     changed(ENSEMBLE, "spec.consensus.minimumConfidencePercent", 60),
     changed(ENSEMBLE, "spec.consensus.prose", "Cluster"),
     changed(STORYTELLER, "spec.decisionLog", {"storage": 1073741824}),
+    changed(STORYTELLER, "spec.decisionLog", {"retentionDays": 400}),
     changed(changed(STORYTELLER, "spec.worldRef", "emberfall"), "spec.replicas", 9),
     changed(STORYTELLER, "spec.fallback.lines", ["The bard coughs."] * 2),
     changed(WORLD, "spec.stores.hot.redis.addressSecretRef", {"name": "redis", "key": "url"}),

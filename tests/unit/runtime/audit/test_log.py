@@ -4,16 +4,24 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.audit import Candidate, DecisionLog, LogDamagedError, OutcomeEntry, Record, replay
+from runtime.audit import (
+    Candidate,
+    DecisionLog,
+    LogDamagedError,
+    OutcomeEntry,
+    Record,
+    Ruling,
+    replay,
+)
 from runtime.audit.kinds import ErasureEntry
 from runtime.audit.record import Counting
-from runtime.audit.replay import count, differences, explained
+from runtime.audit.replay import count, differences, explained, rules_of
 from runtime.audit.verify import verify
 from tests.unit.runtime.audit.logs import EXAMPLE, ORIGIN, payloads, rewrite, segments
 
@@ -166,38 +174,74 @@ async def test_the_keys_are_for_the_owner_alone(log: DecisionLog, tmp_path: Path
 
 
 ANSWERS = st.sampled_from([None, "yes", "YES!", "no", "perhaps", " no "])
+COUNTINGS = st.fixed_dictionaries(
+    {
+        "method": st.sampled_from(["WeightedVote", "LogOdds", "Judge", "Fuse", "First"]),
+        "minimum_votes": st.integers(1, 3),
+        "when_no_quorum": st.sampled_from(["BestMember", "Fallback"]),
+        "minimum_confidence_percent": st.sampled_from([0, 60]),
+        "prose": st.sampled_from(["Heaviest", "Cluster"]),
+    }
+).map(Counting.model_validate)
+
+
+@st.composite
+def polls(draw: st.DrawFn) -> list[Candidate]:
+    """Answers of members, some of which were found to mean the same."""
+    answers = draw(st.lists(ANSWERS, min_size=1, max_size=6))
+    compared = draw(st.booleans())
+    return [
+        Candidate(
+            member=f"m{at}",
+            revision="r",
+            engine="llamacpp",
+            model="m",
+            weight=draw(st.integers(0, 5)),
+            state="Failed" if answer is None else "Answered",
+            answer=answer,
+            arrived=None if answer is None else at + 1,
+            follows=f"m{draw(st.integers(0, at))}" if compared and answer else None,
+        )
+        for at, answer in enumerate(answers)
+    ]
 
 
 @given(
-    answers=st.lists(ANSWERS, min_size=1, max_size=6),
-    data=st.data(),
+    candidates=polls(),
+    counting=COUNTINGS,
     options=st.sampled_from([None, ["Yes", "No", "Perhaps"]]),
-    when=st.sampled_from(["BestMember", "Fallback"]),
+    rules_with=st.sampled_from([None, "Judge", "Fuse"]),
 )
 def test_a_vote_is_counted_as_well_without_its_words(
-    answers: list[str | None], data: st.DataObject, options: list[str] | None, when: Any
+    candidates: list[Candidate],
+    counting: Counting,
+    options: list[str] | None,
+    rules_with: Literal["Judge", "Fuse"] | None,
 ) -> None:
-    weights = data.draw(st.lists(st.integers(0, 5), min_size=len(answers), max_size=len(answers)))
-    candidates = [
-        Candidate(
-            member=f"m{at}", revision="r", engine="llamacpp", model="m", weight=weight,
-            state="Failed" if answer is None else "Answered", answer=answer,
+    ruling = None
+    answered = [each.member for each in candidates if each.answer is not None]
+    if rules_with and answered:
+        ruling = Ruling(
+            kind=rules_with,
+            judge="m0",
+            shown=answered,
+            state="Answered",
+            pick=answered[-1] if rules_with == "Judge" else None,
+            text="All of it." if rules_with == "Fuse" else None,
         )
-        for at, (answer, weight) in enumerate(zip(answers, weights, strict=True))
-    ]  # fmt: skip
-    counting = Counting(minimum_votes=data.draw(st.integers(1, 3)), when_no_quorum=when)
-    result = count(candidates, counting, options, "line")
-    told = explained(candidates, result, options)
-    assert count(told, counting, options, "line") == result
+    result = count(candidates, counting, options, "line", ruling)
+    told = explained(candidates, result, rules_of(counting, options))
+    assert count(told, counting, options, "line", ruling) == result
     blind = [
         each.model_copy(update={"answer": None if each.answer is None else "erased"})
         for each in told
     ]
-    again = count(blind, counting, ["erased"] * 3 if options else None, "line")
+    blank = ruling and ruling.model_copy(update={"text": ruling.text and "erased"})
+    again = count(blind, counting, ["erased"] * 3 if options else None, "line", blank)
     fields = {"outcome", "confidence", "agreement", "ballot"}
     assert again.model_dump(include=fields) == result.model_dump(include=fields)
-    winners = {each.ballot for each in told if each.lost is None}
-    assert winners <= {result.ballot}
+    if result.ballot is not None:
+        assert {each.ballot for each in told if each.lost is None} == {result.ballot}
 
 
 def test_a_changed_record_is_counted_differently() -> None:
