@@ -20,9 +20,12 @@ from cli import audited
 from cli.reach import gateway_of
 from cli.run import CommandError
 from crds.checkpoint import CheckpointError
+from crds.gateway import CONFIG_KEY, GatewayConfig
+from crds.routes import ROUTES_KEY, RouteTable
 from runtime.audit import Record
 from runtime.audit.proofs import InclusionProof, ProofError, prove
 from runtime.audit.reader import Reader
+from runtime.audit.record import Result
 from runtime.audit.replay import differences
 from runtime.audit.search import Index, Query
 from runtime.audit.segments import LogDamagedError
@@ -129,7 +132,24 @@ def show(folder: Folder, entry: Entry) -> None:
 
 
 @app.command()
-def replay(folder: Folder, entry: Entry) -> None:
+def replay(
+    folder: Folder,
+    entry: Entry,
+    models: Annotated[
+        bool, typer.Option("--models", help="Ask the models again too, and show what differs.")
+    ] = False,
+    told: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with gateway.json and routes.json. Default: `last-good` beside the log.",
+            show_default=False,
+        ),
+    ] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MEMBER=URL", help="Where a member answers, if not as routed."),
+    ] = None,
+) -> None:
     """Count the consensus of a decision again from its recorded candidates. It comes out exactly as
     recorded, also when the words were erased; ends with 1 if not."""
     with _reading(folder) as reader:
@@ -137,7 +157,13 @@ def replay(folder: Folder, entry: Entry) -> None:
     if not isinstance(record, Record):
         raise _failed(f"{entry} is no decision but {record.kind}")
     found = differences(record)
-    Console().print(audited.replayed(record, found))
+    console = Console()
+    console.print(audited.replayed(record, found))
+    if models:
+        if record.erased:
+            raise _failed("the words of this decision cannot be read, so nobody can be asked again")
+        inside = folder if folder.name == "decisions" else folder / "decisions"
+        _ask_models(record, told or inside.with_name("last-good"), at or [], console)
     if found:
         raise typer.Exit(1)
 
@@ -189,6 +215,28 @@ def erase(
         typer.confirm(f"Destroy every word of {player}? Nobody can undo this", abort=True)
     path = f"/v1/players/{quote(player, safe='')}?by={quote(by, safe='')}"
     typer.echo(json.dumps(_call("DELETE", url, namespace, storyteller, path), indent=1))
+
+
+def _ask_models(record: Record, told: Path, at: list[str], console: Console) -> None:
+    try:
+        from runtime.gateway.again import Again, ask_again
+    except ModuleNotFoundError as error:
+        raise _failed(
+            f"--models needs {error.name}; install it: pip install 'fabula[gateway]'"
+        ) from (None)
+    try:
+        config = GatewayConfig.model_validate_json((told / CONFIG_KEY).read_bytes())
+        table = RouteTable.model_validate_json((told / ROUTES_KEY).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise _failed(f"{told}: {error}; give --told with {CONFIG_KEY} and {ROUTES_KEY}") from None
+    urls = dict(each.split("=", 1) for each in at if "=" in each)
+
+    async def ask() -> tuple[list[Again], Result]:
+        async with aiohttp.ClientSession() as http:
+            return await ask_again(record, config, table, http, urls=urls)
+
+    again, result = asyncio.run(ask())
+    console.print(audited.asked_again(record, again, result))
 
 
 def _chosen(paths: list[Path]) -> tuple[Path, list[Path] | None]:

@@ -1,16 +1,19 @@
 """How the record of decisions looks in a terminal."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from runtime.audit import Record
-from runtime.audit.record import Candidate
+from runtime.audit.record import Candidate, Result
 from runtime.audit.replay import Difference
 from runtime.audit.verify import Finding, Verdict
+
+if TYPE_CHECKING:
+    from runtime.gateway.again import Again
 
 _SHOWN = 10
 
@@ -126,6 +129,31 @@ def replayed(record: Record, differences: Sequence[Difference]) -> RenderableTyp
     for each in differences:
         changes.add_row(Text(each.field), Text(str(each.recorded)), Text(str(each.counted), "red"))
     return Group(*lines, changes)
+
+
+def asked_again(record: Record, again: Sequence["Again"], result: Result) -> RenderableType:
+    """What the models said when they were asked once more."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("member", "then", "now", "", "what differs"):
+        table.add_column(name, overflow="fold")
+    for each in again:
+        table.add_row(
+            Text(each.then.member, "cyan"),
+            _said(each.then),
+            Text("not asked", "dim") if each.now is None else _said(each.now),
+            Text("same", "green") if each.same else Text("differs", "yellow"),
+            Text("; ".join(each.differs), "dim"),
+        )
+    same = result.decision == record.result.decision
+    told = f"asked again, it would be: {result.decision} ({result.outcome})"
+    then = "" if same else f"; it was: {record.result.decision}"
+    return Group(Text(), table, Text(told + then, "green" if same else "yellow"))
+
+
+def _said(candidate: Candidate) -> Text:
+    if candidate.answer is not None:
+        return Text(candidate.answer)
+    return Text(candidate.error or candidate.state, "dim")
 
 
 def _row(candidate: Candidate) -> list[Text]:

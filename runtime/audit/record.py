@@ -182,6 +182,13 @@ class Place(Model):
     ] = None
 
 
+class Said(Model):
+    """What one side of a conversation said."""
+
+    role: str
+    content: str
+
+
 class Record(Entry):
     """One decision. The log gives it its ``id``."""
 
@@ -191,6 +198,7 @@ class Record(Entry):
         "question",
         "options",
         "context",
+        "told.*.content",
         "idempotencyKey",
         "candidates.*.answer",
         "candidates.*.error",
@@ -218,6 +226,13 @@ class Record(Entry):
     question: str
     options: list[str] | None = None
     context: str | dict[str, Any] | None = None
+    told: Annotated[
+        list[Said] | None,
+        Field(
+            description="The tale as the members were told it: the context of the session, what "
+            "was decided before, the question. It is their prompt without the system's words."
+        ),
+    ] = None
     candidates: Annotated[
         list[Candidate], Field(description="Every member, in the order that breaks ties.")
     ]

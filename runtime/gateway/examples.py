@@ -56,6 +56,14 @@ RECORD: dict[str, Any] = {
     "place": {"turn": 17, "chapter": 1, "firstTurn": 1, "cast": "c71e04d2b0a45d01"},
     "player": "Mara",
     **_QUESTION.dump(),
+    "told": [
+        {
+            "role": "user",
+            "content": "<story>\nMara is here.\nplace: the north gate of Emberfall\n"
+            "weather: ash\nhour: dusk\nAsh falls on the bridge and the guard bars the way. "
+            "What does he do?\n</story>\n\nChoose …",
+        }
+    ],
     "candidates": [
         {
             "member": "chronicler",

@@ -14,7 +14,7 @@ import structlog
 from crds.gateway import DEFAULT_FALLBACK, GatewayConfig
 from crds.routes import RouteTable
 from runtime.audit import DecisionLog, Record
-from runtime.audit.record import Counting
+from runtime.audit.record import Counting, Said
 from runtime.audit.replay import count, explained, rules_of
 from runtime.consensus import runs_to_completion
 from runtime.consensus.learned import Weights
@@ -307,6 +307,9 @@ class Teller:
             question=question.text,
             options=list(question.options) if question.options else None,
             context=question.context if question.context is None else _plain(question.context),
+            told=[Said(role=said.role, content=said.content) for said in asks[0].prompt.turns]
+            if asks
+            else None,
             candidates=explained(candidates, result, rules),
             counting=counting,
             ruling=ruling,

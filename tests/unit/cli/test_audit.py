@@ -10,6 +10,7 @@ from cli.audit import app
 from crds.checkpoint import claimed
 from runtime.audit import checkpoints
 from tests.unit.runtime.audit.logs import payloads, rewrite, segments, written
+from tests.unit.runtime.stubs.gateway import write_config, write_routes
 
 runner = CliRunner()
 
@@ -132,3 +133,26 @@ def test_an_unknown_id_is_said(volume: Path) -> None:
     result = run("show", volume, "d-99-00000000")
     assert result.exit_code == 2
     assert "no entry d-99-00000000" in result.output
+
+
+def test_models_are_asked_again_only_as_far_as_they_are_known(volume: Path) -> None:
+    decision = first_id(volume)
+    missing = run("replay", volume, decision, "--models")
+    assert missing.exit_code == 2
+    assert "gateway.json" in missing.output
+    write_config(volume)
+    write_routes(volume, [])
+    result = run("replay", volume, decision, "--models", "--told", volume)
+    assert result.exit_code == 0, result.output
+    words = " ".join(result.output.split())
+    assert "exactly the same" in words
+    assert words.count("not asked") == 3
+    assert "asked again, it would be" in words
+
+
+def test_without_words_nobody_is_asked_again(volume: Path) -> None:
+    decision = first_id(volume)
+    (volume / "subjects.db").unlink()
+    result = run("replay", volume, decision, "--models")
+    assert result.exit_code == 2
+    assert "cannot be read" in result.output
