@@ -10,7 +10,7 @@ import binascii
 import json
 import secrets
 import zlib
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from runtime.audit.subjects import SubjectKey
 #: Where in the payload the sealed words stand.
 _SEALED = "sealed"
 _NONCE = 12
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Keys(Protocol):
@@ -104,18 +105,16 @@ def _withheld(document: dict[str, Any], paths: tuple[str, ...]) -> Iterator[tupl
                 yield concrete, value
 
 
-def _places(
-    value: Any, path: list[str], before: str
-) -> Iterator[tuple[str, MutableMapping[str, Any], str]]:
+def _places(value: Any, path: list[str], before: str) -> Iterator[tuple[str, dict[str, Any], str]]:
     name, *rest = path
     if name == "*":
         for at, item in enumerate(value):
             yield from _places(item, rest, f"{before}{at}.")
-    elif isinstance(value, Mapping) and name in value:
+    elif isinstance(value, dict) and name in value:
         if rest:
             yield from _places(value[name], rest, f"{before}{name}.")
         else:
-            yield f"{before}{name}", value, name  # type: ignore[misc]
+            yield f"{before}{name}", value, name
 
 
 def _placeholder(name: str, value: Any) -> Any:
@@ -137,4 +136,4 @@ def _place(document: Mapping[str, Any], key: str) -> bytes:
 
 
 def _json(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(document).encode()
