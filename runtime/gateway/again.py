@@ -46,7 +46,8 @@ async def ask_again(
     urls: Mapping[str, str],
     make: Callable[[Route, aiohttp.ClientSession], Engine] = engine_for,
 ) -> tuple[list[Again], Result]:
-    """Ask every member that is still there; returns each of them, and what the vote comes to now.
+    """Ask every member that is still there; returns each of them, and what the vote comes to now. A
+    judge is not asked again, and texts are not compared by what they mean.
 
     Args:
         record: the decision, with its words.
@@ -89,9 +90,7 @@ def _prompt(record: Record, config: GatewayConfig, route: Route) -> Prompt:
 
 
 async def _ask(then: Candidate, route: Route, prompt: Prompt, engine: Engine) -> Candidate:
-    now = then.model_copy(
-        update={"answer": None, "ballot": None, "lost": None, "error": None, "state": "Failed"}
-    )
+    now = _silent(then).model_copy(update={"error": None, "state": "Failed"})
     try:
         reply = await collect(engine, prompt, float(route.timeout_seconds))
         return now.model_copy(update={"answer": accept(prompt, reply), "state": "Answered"})
@@ -116,7 +115,8 @@ def _differences(then: Candidate, route: Route, prompt: Prompt) -> Sequence[str]
 
 
 def _silent(then: Candidate) -> Candidate:
-    return then.model_copy(update={"answer": None, "ballot": None, "state": "Skipped"})
+    blank = dict.fromkeys(("answer", "ballot", "lost", "follows", "arrived"))
+    return then.model_copy(update={**blank, "state": "Skipped"})
 
 
 def _form(candidate: Candidate) -> str | None:
