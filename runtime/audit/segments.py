@@ -33,7 +33,7 @@ class _Segment:
 
 class SegmentLog:
     """Entries by number. One writer; not safe between threads, save that ``read`` may run beside
-    ``append`` because entries never change."""
+    it because entries never change."""
 
     def __init__(
         self,
@@ -101,15 +101,17 @@ class SegmentLog:
         """
         if not 0 <= number < len(self):
             raise IndexError(number)
-        segment = self._segments[max(0, self._place(number))]
+        segments = self._segments  # replaced, not changed, when some are removed
+        at = bisect_right(segments, number, key=lambda segment: segment.first) - 1
+        segment = segments[max(0, at)]
         place = number - segment.first
         if not 0 <= place < len(segment.offsets):
             raise LogDamagedError(f"{segment.path.name}: entry {number} is missing or unreadable")
-        with segment.path.open("rb") as file:
-            try:
+        try:
+            with segment.path.open("rb") as file:
                 return read_entry(file, segment.offsets[place])
-            except TornError as error:
-                raise LogDamagedError(f"{segment.path.name}: entry {number}: {error}") from error
+        except (TornError, FileNotFoundError) as error:
+            raise LogDamagedError(f"{segment.path.name}: entry {number}: {error}") from error
 
     def roll(self) -> None:
         """Begin a new segment, unless the last one is empty."""
@@ -131,16 +133,20 @@ class SegmentLog:
 
     def remove_before(self, number: int) -> None:
         """Delete the whole segments that hold only entries below ``number``."""
-        while len(self._segments) > 1 and self._segments[1].first <= number:
-            self._segments.pop(0).path.unlink(missing_ok=True)
+        *closed, _ = self._segments
+        gone = [
+            segment
+            for segment, after in zip(closed, self._segments[1:], strict=True)
+            if after.first <= number
+        ]
+        self._segments = self._segments[len(gone) :]
+        for segment in gone:
+            segment.path.unlink(missing_ok=True)
         self._sync_folder()
 
     def close(self) -> None:
         """Let go of the file. Everything appended is already durable."""
         self._file.close()
-
-    def _place(self, number: int) -> int:
-        return bisect_right(self._segments, number, key=lambda segment: segment.first) - 1
 
     def _roll(self, first: int) -> _Segment:
         segment = self._start(first)
