@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -329,8 +330,10 @@ async def _ask(method: str, url: str) -> dict[str, Any]:
             aiohttp.ClientSession(timeout=timeout) as http,
             http.request(method, url) as response,
         ):
-            answer: dict[str, Any] = await response.json(content_type=None)
             status = response.status
+            answer: dict[str, Any] = (
+                {} if status == HTTPStatus.NO_CONTENT else await response.json(content_type=None)
+            )
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise _failed(f"{method} {url}: {str(error) or type(error).__name__}") from None
     if status >= 400:

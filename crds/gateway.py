@@ -47,6 +47,8 @@ class StoreReport(Model):
     #: Why it cannot; absent: it can.
     reason: Literal["MissingSecret", "Unreachable"] | None = None
     message: Annotated[str | None, Field(max_length=512)] = None
+
+
 class AuditReport(Model):
     """What a gateway commits to: the last signed checkpoint of its log."""
 

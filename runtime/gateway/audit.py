@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Query
+from fastapi import APIRouter, Body, Path, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import Field, StringConstraints, model_validator
 
@@ -16,6 +16,7 @@ from runtime.audit.log import now
 from runtime.audit.proofs import Hash, InclusionProof, encoded
 from runtime.gateway import examples
 from runtime.gateway.gateway import Gateway
+from runtime.gateway.peers import HEADER as PEER
 from runtime.gateway.problems import problem, unknown_decision
 
 DecisionId = Annotated[
@@ -158,12 +159,16 @@ def audits(gateway: Gateway) -> APIRouter:
         return _json(written, HTTPStatus.CREATED)
 
     @router.delete(
-        "/players/{player}",
+        "/players/{player:path}",
         summary="Destroy a player's words",
         response_model=ErasureEntry,
-        responses=examples.responses(200, examples.ERASURE, 404, 422, 503),
+        responses={
+            **examples.responses(200, examples.ERASURE, 404, 422, 503),
+            204: {"description": "Other replicas had words of this player, and this one had none."},
+        },
     )
     async def forget(
+        request: Request,
         player: Player,
         by: Annotated[
             str, Query(min_length=1, max_length=200, description="Who asks, for the record.")
@@ -171,8 +176,20 @@ def audits(gateway: Gateway) -> APIRouter:
     ) -> Response:
         """The sessions of the player are deleted and the key of their words in the log is
         destroyed: nobody can read them again. The decisions stay, with their numbers and votes, and
-        so do all proofs. The tombstone that this answers is in the log."""
-        erasure = await gateway.forget(player, by)
+        so do all proofs. The tombstone that this answers is in the log; every replica has one in
+        its own. Send it again while it answers 503: a replica was not reached."""
+        erasure = await gateway.forget_player(player, by)
+        elsewhere = False if PEER in request.headers else await gateway.peers.forget(player, by)
+        if elsewhere is None:
+            return problem(
+                "not-everywhere",
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "Not every gateway was reached",
+                "the words are destroyed here and not yet in the log of every replica; wait until "
+                "all of them are ready and send it again",
+            )
+        if erasure is None and elsewhere:
+            return Response(status_code=HTTPStatus.NO_CONTENT)
         if erasure is None:
             return problem(
                 "unknown-player",

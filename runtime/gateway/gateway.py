@@ -116,12 +116,13 @@ class Gateway:
         self.admission = Admission(self.settings.max_decisions, self.settings.max_waiting)
         self.meaning = Meaning()
         self._stack.callback(self.meaning.close)
+        self.peers = Peers(http, self.settings.peers)
         self.teller = Teller(
             self.following,
             self.voices,
             self.sessions,
             chronicle,
-            Peers(http, self.settings.peers),
+            self.peers,
             self.decisions,
             self.admission,
             self.metrics,
@@ -144,10 +145,10 @@ class Gateway:
         trouble = self.sessions.trouble
         return None if trouble is None else str(trouble)
 
-    async def forget(self, player: str, by: str) -> ErasureEntry | None:
-        """Destroy what is kept of a player: sessions first, so that nothing of theirs is told to a
-        model again, then the key of their words in the log, then what the index has of them. None:
-        the log had nothing.
+    async def forget_player(self, player: str, by: str) -> ErasureEntry | None:
+        """Destroy what this replica keeps of a player: sessions first, so that nothing of theirs is
+        told to a model again, then the key of their words in the log, then what the index has of
+        them. None: the log had nothing.
 
         Raises:
             OSError, sqlite3.Error, BacklogFullError: the volume refused; send it again.
@@ -155,10 +156,7 @@ class Gateway:
         while found := await self.sessions.by_player(player, _BATCH):
             for session in found:
                 await self.sessions.delete(session.id)
-        erasure = await self.decisions.forget(player, by)
-        if erasure is not None:
-            await self.indexing.forget(erasure.key)
-        return erasure
+        return await self._unindexed(await self.decisions.forget(player, by))
 
     def report(self) -> GatewayReport:
         """What it says of itself."""
@@ -183,10 +181,16 @@ class Gateway:
             return Learned(_today)
 
     async def forget(self, session: str) -> None:
-        """Delete a session at the player's wish. Its decisions stay in the log: what erases the
-        words in them, and the entry that says so, go here, before the store forgets which
-        decisions they are."""
+        """Delete a session at the player's wish. Its decisions stay in the log. Without a player
+        the words in them are the session's own, and are destroyed here, on record; those of a
+        player stay until the player is forgotten."""
         await self.sessions.delete(session)
+        await self._unindexed(await self.decisions.forget_session(session, "game"))
+
+    async def _unindexed(self, erasure: ErasureEntry | None) -> ErasureEntry | None:
+        if erasure is not None:
+            await self.indexing.forget(erasure.key)
+        return erasure
 
     @property
     def _policy(self) -> Sessions:

@@ -5,6 +5,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Iterable
+from urllib.parse import quote
 
 import aiohttp
 import structlog
@@ -48,6 +49,35 @@ class Peers:
                 return await self._first(decision, await self._addresses())
         except (TimeoutError, OSError) as error:
             log.warning("peers_not_asked", reason=str(error) or type(error).__name__)
+            return None
+
+    async def forget(self, player: str, by: str) -> bool | None:
+        """Let every replica destroy a player's words in its own log. True: one had some; False:
+        none had; None: not every one that there is has answered, so it has to be sent again."""
+        if not self._host:
+            return False
+        try:
+            async with asyncio.timeout(SECONDS):
+                addresses = await self._addresses()
+                answers = await asyncio.gather(
+                    *(self._forget(each, player, by) for each in addresses)
+                )
+        except (TimeoutError, OSError) as error:
+            log.warning("peers_not_asked", reason=str(error) or type(error).__name__)
+            return None
+        return None if None in answers else any(answers)
+
+    async def _forget(self, address: str, player: str, by: str) -> bool | None:
+        host = f"[{address}]" if ":" in address else address
+        try:
+            async with self._http.delete(
+                f"http://{host}:{self._port}/v1/players/{quote(player, safe='')}",
+                params={"by": by},
+                headers={HEADER: "1"},
+                allow_redirects=False,
+            ) as response:
+                return {200: True, 404: False}.get(response.status)
+        except (aiohttp.ClientError, OSError):
             return None
 
     async def _first(self, decision: str, addresses: Iterable[str]) -> Record | None:

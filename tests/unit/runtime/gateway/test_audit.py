@@ -5,11 +5,13 @@ import base64
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from crds.checkpoint import Checkpoint, VerifierKey
 from crds.merkle import leaf_hash, verify_consistency, verify_inclusion
 from runtime.audit import Record, replay
+from runtime.gateway.peers import Peers
 from tests.unit.runtime.stubs.engine import Stub
 from tests.unit.runtime.stubs.gateway import House, house, serving
 from tests.unit.runtime.stubs.waiting import eventually
@@ -151,7 +153,7 @@ async def test_a_forgotten_player_leaves_votes_and_proofs_and_no_words(
     assert verify_consistency(
         before.size, checked(proof).size, hashes(proof["proof"]), before.root, checked(proof).root
     )
-    assert (await signed.client.get(f"/v1/sessions/{session}")).status_code == 404
+    assert (await signed.client.get(f"/v1/sessions/{session}")).status_code == 410
     assert (await signed.client.get(f"/v1/decisions/{other['id']}")).json()["player"] == "Ilse"
     assert (await signed.client.delete("/v1/players/Mara")).status_code == 404
     kept = (
@@ -185,3 +187,35 @@ async def test_decisions_are_searched_by_what_is_known_of_them(signed: House) ->
     assert await found(text="heron") == []
     for wrong in ({"text": " "}, {"outcome": "Magic"}, {"since": "yesterday"}, {"colour": "red"}):
         assert (await signed.client.get("/v1/decisions", params=wrong)).status_code == 422
+
+
+async def test_deleting_a_session_without_a_player_destroys_its_words(signed: House) -> None:
+    session = await signed.session()
+    made = await signed.decide(session, **ASK)
+    answer = await signed.client.delete(f"/v1/sessions/{session}")
+    assert answer.status_code == 204
+    assert (await signed.client.get(f"/v1/decisions/{made['id']}")).json()["erased"]
+    assert signed.gateway.decisions.entry(1).kind == "Erasure"
+
+
+class Neighbours(Peers):
+    """Another replica, and what it answers."""
+
+    answer: bool | None
+
+    async def forget(self, player: str, by: str) -> bool | None:
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "first", "again"), [(False, 200, 404), (True, 200, 204), (None, 503, 503)]
+)
+async def test_a_player_is_forgotten_by_every_replica(
+    signed: House, elsewhere: bool | None, first: int, again: int
+) -> None:
+    signed.gateway.peers = Neighbours(aiohttp.ClientSession(), None)
+    signed.gateway.peers.answer = elsewhere
+    await signed.decide(await signed.session(player="Mara"), **ASK)
+    assert (await signed.client.delete("/v1/players/Mara")).status_code == first
+    assert (await signed.client.delete("/v1/players/Mara")).status_code == again
+    await signed.gateway.peers._http.close()
