@@ -35,6 +35,7 @@ COMMANDS = {
     "demo": Lazy("cli.demo", "demo", "From nothing to a story that moves."),
     "keys": Lazy("cli.keys", "app", "API keys for games that call a storyteller."),
     "prompts": Lazy("cli.prompts", "app", "The templates of what members are told."),
+    "audit": Lazy("cli.audit", "app", "The record of decisions: verify, search, show, replay."),
     "play": Lazy("cli.play", "play", "A few decisions from a running storyteller."),
 }
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from controllers.plan import Children, Defaults, Object, Ref
-from crds.common import ConfigMapRef
+from crds.common import ConfigMapFolder, ConfigMapRef
 from crds.ensemble import ModelEnsemble
 from crds.gateway import GatewayReport
 from crds.storyteller import Storyteller
@@ -66,7 +66,7 @@ def needs(obj: World | ModelEnsemble | Storyteller, world: World | None = None) 
     namespace = obj.metadata.namespace
     refs: set[Ref] = set()
 
-    def text(ref: ConfigMapRef | None) -> None:
+    def text(ref: ConfigMapRef | ConfigMapFolder | None) -> None:
         if ref:
             refs.add(Ref("v1", "ConfigMap", namespace, ref.name))
 
@@ -81,6 +81,7 @@ def needs(obj: World | ModelEnsemble | Storyteller, world: World | None = None) 
     if isinstance(obj, Storyteller):
         ours("ModelEnsemble", obj.spec.ensemble_ref)
         text(obj.spec.persona.config_map_ref if obj.spec.persona else None)
+        text(obj.spec.prompts.config_map_ref if obj.spec.prompts else None)
         if world and world.spec.lore:
             text(world.spec.lore.config_map_ref)
     return frozenset(refs)

@@ -30,14 +30,7 @@ def text(ref: ConfigMapRef, field: str, config_maps: Mapping[str, Object]) -> st
     Raises:
         MissingTextError: the ConfigMap or its key is not there.
     """
-    found = config_maps.get(ref.name)
-    if found is None:
-        raise MissingTextError(
-            "ConfigMapNotFound",
-            f"{field} names ConfigMap {ref.name}, which is not there; create it and this goes on "
-            "by itself",
-        )
-    data: dict[str, str] = found.get("data") or {}
+    data = texts(ref.name, field, config_maps)
     keys = ", ".join(sorted(data)) or "none"
     if ref.key is None:
         if len(data) == 1:
@@ -54,3 +47,19 @@ def text(ref: ConfigMapRef, field: str, config_maps: Mapping[str, Object]) -> st
             "key or add it",
         )
     return data[ref.key]
+
+
+def texts(name: str, field: str, config_maps: Mapping[str, Object]) -> dict[str, str]:
+    """Every text of a ConfigMap, by key.
+
+    Raises:
+        MissingTextError: the ConfigMap is not there.
+    """
+    found = config_maps.get(name)
+    if found is None:
+        raise MissingTextError(
+            "ConfigMapNotFound",
+            f"{field} names ConfigMap {name}, which is not there; create it and this goes on by "
+            "itself",
+        )
+    return dict(found.get("data") or {})

@@ -26,6 +26,12 @@ class ConfigMapRef(Model):
     ] = None
 
 
+class ConfigMapFolder(Model):
+    """Several texts in a ConfigMap of the same namespace, each under a key of its own."""
+
+    name: Annotated[ObjectName, Field(description="Name of the ConfigMap.")]
+
+
 class SecretKeyRef(Model):
     """A value in a Secret of the same namespace. It is mounted as a file; the operator never
     reads it."""

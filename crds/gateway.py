@@ -44,8 +44,12 @@ class GatewayConfig(Model):
     #: Gateways that share what is limited.
     replicas: Annotated[int, Field(ge=1)] = 1
     sessions: Sessions = Sessions()
+    #: Templates by name; one that is not there is the default.
+    prompts: dict[str, str] = Field(default_factory=dict)
     #: The ConfigMap with the route table.
     routes_config_map: str
+    #: Days that decisions are kept; absent: for ever.
+    retention_days: Annotated[int | None, Field(ge=1)] = None
 
 
 class StoreReport(Model):
@@ -55,6 +59,18 @@ class StoreReport(Model):
     #: Why it cannot; absent: it can.
     reason: Literal["MissingSecret", "Unreachable"] | None = None
     message: Annotated[str | None, Field(max_length=512)] = None
+
+
+class AuditReport(Model):
+    """What a gateway commits to: the last signed checkpoint of its log."""
+
+    #: The public key, as ``name+id+key``.
+    key: Annotated[str, Field(max_length=400)]
+    #: A signed note.
+    checkpoint: Annotated[str, Field(max_length=2048)]
+    #: The proof that this log begins with that of ``since`` entries, base64 each.
+    since: Annotated[int | None, Field(ge=0)] = None
+    proof: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=128)] = []
 
 
 class GatewayReport(Model):
@@ -68,11 +84,15 @@ class GatewayReport(Model):
     minimum_votes: int = 1
     #: Whether enough members answer for a decision by vote.
     quorum: bool = False
-    #: Decisions in the log.
+    #: Entries in the log.
     decisions: int = 0
     #: API keys that are usable; absent: none are asked for.
     api_keys: int | None = None
     #: Items of the Secret that are no keys, and why.
     key_faults: Annotated[list[str], Field(max_length=8)] = Field(default_factory=list)
     budgets: Annotated[list[Spend], Field(max_length=8)] = Field(default_factory=list)
+    #: Why the templates of the configuration are not used; absent: they are.
+    prompts_refused: Annotated[str | None, Field(max_length=512)] = None
     store: StoreReport = StoreReport(kind="Embedded")
+    #: Absent: nothing is signed yet.
+    audit: AuditReport | None = None

@@ -4,12 +4,23 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from crds.base import Image, ListAtomic, ListMap, Model, ObjectName, Quantity, Rule, Text
+from crds.base import (
+    Image,
+    ListAtomic,
+    ListMap,
+    Model,
+    ObjectName,
+    Quantity,
+    Rule,
+    Text,
+    Timestamp,
+)
 from crds.common import (
     AGE_COLUMN,
     READY_COLUMN,
     WHY_COLUMN,
     Column,
+    ConfigMapFolder,
     ConfigMapRef,
     DeletionPolicy,
     Kind,
@@ -27,6 +38,19 @@ class Persona(Model):
     """Who speaks."""
 
     config_map_ref: Annotated[ConfigMapRef, Field(description="The ConfigMap that holds the text.")]
+
+
+class Prompts(Model):
+    """What members are told, as templates."""
+
+    config_map_ref: Annotated[
+        ConfigMapFolder,
+        Field(
+            description="The ConfigMap with the Jinja2 templates `system.j2` (who a member is) and "
+            "`user.j2` (what it is asked). One that is not there stays the default; `fabula "
+            "prompts` prints and checks them."
+        ),
+    ]
 
 
 class Fallback(Model):
@@ -90,6 +114,15 @@ class DecisionLog(Model):
         ObjectName | None,
         Field(description="StorageClass of the volumes. Default: the cluster's. Cannot change."),
     ] = None
+    retention_days: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=36_500,
+            description="Days that decisions are kept; up to 2 days later they are removed, while "
+            "their hashes stay, so that all proofs go on. Default: kept for ever.",
+        ),
+    ] = None
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -118,6 +151,13 @@ class StorytellerSpec(Model):
     persona: Annotated[
         Persona | None,
         Field(description="Who speaks: told to every member. Default: a plain narrator."),
+    ] = None
+    prompts: Annotated[
+        Prompts | None,
+        Field(
+            description="The templates of what members are told. Default: those that ship. "
+            "Templates that cannot be used change nothing; the Ready condition says why."
+        ),
     ] = None
     replicas: Annotated[
         int,
@@ -199,6 +239,35 @@ class Voice(Model):
     ] = None
 
 
+class AuditLog(Model):
+    """What the log of one gateway committed to, as the operator took it last."""
+
+    replica: Annotated[str, Field(max_length=63, description="The gateway's pod.")]
+    size: Annotated[int, Field(ge=0, description="Entries in the log.")]
+    root: Annotated[
+        str, Field(max_length=44, description="Root of its Merkle tree (RFC 6962), base64.")
+    ]
+    key: Annotated[
+        str,
+        Field(
+            max_length=400,
+            description="The public key that signed it, for `fabula audit verify --key`.",
+        ),
+    ]
+    at: Annotated[
+        Timestamp,
+        Field(description="When it was taken. A log that grows is taken every 10 minutes."),
+    ]
+    fault: Annotated[
+        Literal["LogShrank", "LogRewritten", "LogKeyChanged", "LogUnsigned"] | None,
+        Field(
+            description="Why what the gateway says now is refused: `LogShrank` (it has fewer "
+            "entries), `LogRewritten` (entries that it signed are others now), `LogKeyChanged`, "
+            "`LogUnsigned` (the signature does not fit)."
+        ),
+    ] = None
+
+
 class StorytellerStatus(Status):
     """What the operator sees of a Storyteller."""
 
@@ -219,6 +288,11 @@ class StorytellerStatus(Status):
         list[Spend],
         ListMap(),
         Field(max_length=8, description="How much of each cap is used up in its day or month."),
+    ] = []
+    audit: Annotated[
+        list[AuditLog],
+        ListMap(("replica",)),
+        Field(max_length=16, description="What the log of each gateway committed to."),
     ] = []
     replicas: Annotated[int, Field(ge=0, description="Gateways that run.")] = 0
     selector: Annotated[

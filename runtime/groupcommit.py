@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Found = TypeVar("Found")
 
 
 class BacklogFullError(Exception):
@@ -43,6 +44,10 @@ class GroupCommit(Generic[Item, Result]):
         if self._flush is None or self._flush.done():
             self._flush = asyncio.create_task(self._run())
         return await done
+
+    async def run(self, work: Callable[[], Found]) -> Found:
+        """Do something in the thread that writes: between two batches, never beside one."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def close(self) -> None:
         """Write what is waiting, then end the thread."""

@@ -5,7 +5,7 @@ from controllers.observed import StorytellerObserved
 from controllers.plan import Object
 from controllers.pods import child
 from controllers.storyteller.workload import gateway_name, labels
-from controllers.texts import text
+from controllers.texts import text, texts
 from crds.gateway import (
     API_KEYS_DIR,
     CONFIG_KEY,
@@ -31,6 +31,10 @@ def gateway_config(seen: StorytellerObserved) -> GatewayConfig:
     if world and world.spec.lore:
         field = f"spec.lore.configMapRef of World {world.metadata.name}"
         lore = text(world.spec.lore.config_map_ref, field, seen.config_maps)
+    prompts: dict[str, str] = {}
+    if spec.prompts:
+        name = spec.prompts.config_map_ref.name
+        prompts = texts(name, "spec.prompts.configMapRef", seen.config_maps)
     return GatewayConfig(
         storyteller=storyteller.metadata.name,
         namespace=storyteller.metadata.namespace,
@@ -47,7 +51,9 @@ def gateway_config(seen: StorytellerObserved) -> GatewayConfig:
         budget=(world.spec.budget if world else None) or Budget(),
         sessions=spec.sessions,
         replicas=spec.replicas if world and world.spec.redis else 1,
+        prompts=prompts,
         routes_config_map=config_map_name(spec.ensemble_ref),
+        retention_days=spec.decision_log.retention_days,
     )
 
 

@@ -10,7 +10,7 @@ from controllers.diagnosis import diagnose
 from controllers.observed import StorytellerGone, StorytellerObserved
 from controllers.plan import Delete, Event, Object, Plan, Ref, owner, split_conflicts
 from controllers.pods import service, url
-from controllers.storyteller import workload
+from controllers.storyteller import audit, workload
 from controllers.storyteller.callers import access, budgets, locked_out
 from controllers.storyteller.config import config_map, gateway_config
 from controllers.texts import MissingTextError
@@ -38,13 +38,18 @@ def plan(seen: StorytellerObserved, now: datetime) -> Plan:
             blocked = missing.verdict()
     ours, conflicts = split_conflicts(desired, seen.children, meta.uid)
     voices = _voices(seen)
+    logs = audit.join(storyteller.status.audit, seen.reports, meta.namespace, meta.name, now)
     verdict = say.conflict("Storyteller", conflicts) or blocked or _judge(seen, voices)
     status = StorytellerStatus(
         observed_generation=meta.generation,
-        conditions=say.conditions(verdict, storyteller.status.conditions, meta.generation, now),
+        conditions=[
+            *say.conditions(verdict, storyteller.status.conditions, meta.generation, now),
+            *audit.conditions(logs, storyteller.status.conditions, meta.generation, now),
+        ],
         last_request=say.answer(storyteller.status, now),
         url=url(workload.gateway_name(meta.name), meta.namespace, seen.defaults.cluster_domain),
         voices=voices,
+        audit=logs,
         answering=f"{sum(v.answers for v in voices)}/{len(voices)}" if voices else None,
         access=access(storyteller, list(seen.reports.values())),
         budgets=budgets(seen.reports.values()),
@@ -54,7 +59,10 @@ def plan(seen: StorytellerObserved, now: datetime) -> Plan:
     return Plan(
         apply=tuple(ours),
         delete=_needless(seen, desired) if desired else (),
-        events=say.change_events(storyteller.status, status),
+        events=(
+            *say.change_events(storyteller.status, status),
+            *audit.change_events(storyteller.status, status),
+        ),
         status=status,
         again_in=PATIENCE if verdict.ready else IMPATIENCE,
     )
@@ -169,10 +177,27 @@ def _explained(voice: Voice, seen: StorytellerObserved) -> Voice:
     return voice
 
 
+def _prompts(seen: StorytellerObserved, heard: Verdict) -> Verdict:
+    """What a gateway that refuses the templates says, where all else is well."""
+    refused = next(
+        (report.prompts_refused for report in seen.reports.values() if report.prompts_refused), None
+    )
+    if refused is None or not heard.ready or seen.storyteller.spec.prompts is None:
+        return heard
+    name = seen.storyteller.spec.prompts.config_map_ref.name
+    return Verdict(
+        True,
+        "PromptsRefused",
+        f"ConfigMap {name} is not used, and what members were told before still is: {refused}; "
+        f"mend it, fabula prompts lint finds more. {heard.message}",
+        stalled=True,
+    )
+
+
 def _judge(seen: StorytellerObserved, voices: Sequence[Voice]) -> Verdict:
     """Whether the gateway runs, what it hears, and whether more was asked than can be."""
     spec = seen.storyteller.spec
-    heard = _store(seen) or _heard(seen, voices)
+    heard = _prompts(seen, _store(seen) or _heard(seen, voices))
     if spec.replicas == 1 or not heard.ready:
         return heard
     if _hot(seen) is None:

@@ -3,6 +3,7 @@ large or odd answer is as no answer."""
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import aiohttp
 import structlog
@@ -34,23 +35,39 @@ class Gateways:
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._port = port
 
-    async def ask(self, storyteller: str, pods: Sequence[Object]) -> Mapping[str, GatewayReport]:
-        """Reports by pod name; a gateway that gave none is absent."""
+    async def ask(
+        self,
+        storyteller: str,
+        pods: Sequence[Object],
+        since: Mapping[str, int] = MappingProxyType({}),
+    ) -> Mapping[str, GatewayReport]:
+        """Reports by pod name; a gateway that gave none is absent.
+
+        Args:
+            storyteller: whose gateways.
+            pods: which may be asked.
+            since: the size from which on each pod is to prove its log.
+        """
         asked = [pod for pod in pods if may_ask(storyteller, pod)]
-        answers = await together(*(self._report(storyteller, pod) for pod in asked))
+        answers = await together(
+            *(self._report(storyteller, pod, since.get(pod["metadata"]["name"])) for pod in asked)
+        )
         return {
             pod["metadata"]["name"]: report
             for pod, report in zip(asked, answers, strict=True)
             if report
         }
 
-    async def _report(self, storyteller: str, pod: Object) -> GatewayReport | None:
+    async def _report(
+        self, storyteller: str, pod: Object, since: int | None
+    ) -> GatewayReport | None:
         address = ipaddress.ip_address(pod["status"]["podIP"])
         host = f"[{address}]" if address.version == 6 else str(address)
         name = pod["metadata"]["name"]
         try:
             async with self._session.get(
                 f"http://{host}:{self._port}/v1/status",
+                params={} if since is None else {"auditSince": since},
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:

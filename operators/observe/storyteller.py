@@ -28,8 +28,9 @@ CHILDREN = (
     ("policy/v1", "PodDisruptionBudget"),
 )
 
-#: Asks the gateways among these pods of a Storyteller how they are.
-Ask = Callable[[str, Sequence[Object]], Awaitable[Mapping[str, GatewayReport]]]
+#: Asks the gateways among these pods of a Storyteller how they are, and to prove their logs from a
+#: size on.
+Ask = Callable[[str, Sequence[Object], Mapping[str, int]], Awaitable[Mapping[str, GatewayReport]]]
 
 
 async def observe(
@@ -47,7 +48,8 @@ async def observe(
     )
     refs = needs(storyteller, world)
     remember(refs)
-    texts, reports = await together(config_maps(reader, refs), ask(meta.name, pods))
+    since = {log.replica: log.size for log in storyteller.status.audit}
+    texts, reports = await together(config_maps(reader, refs), ask(meta.name, pods, since))
     return StorytellerObserved(
         storyteller=storyteller,
         defaults=defaults,

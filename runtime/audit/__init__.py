@@ -1,5 +1,6 @@
 """The durable record of every decision: what was asked, who said what, what came of it."""
 
+from runtime.audit.kinds import ErasureEntry, OutcomeEntry
 from runtime.audit.log import DecisionLog
 from runtime.audit.record import Candidate, Decision, Place, Record, Ruling, TokenCount
 from runtime.audit.replay import replay
@@ -9,7 +10,9 @@ __all__ = [
     "Candidate",
     "Decision",
     "DecisionLog",
+    "ErasureEntry",
     "LogDamagedError",
+    "OutcomeEntry",
     "Place",
     "Record",
     "Ruling",

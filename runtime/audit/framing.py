@@ -8,12 +8,15 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from mmap import mmap
 from typing import BinaryIO
 
 MAGIC = b"FABLOG1\n"
 #: Longest payload. A length beyond it is damage, not an entry.
 MAX_PAYLOAD = 4 * 1024 * 1024
 _HEADER = struct.Struct("<II")
+#: A segment as a whole, in memory or mapped.
+Bytes = bytes | mmap
 
 
 class TornError(Exception):
@@ -52,80 +55,79 @@ def read_entry(file: BinaryIO, offset: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where an entry lies, and whether it can be read."""
+    """Where an entry lies, and what it holds. ``payload`` is None where it cannot be read."""
 
     start: int
     end: int
-    whole: bool
+    payload: bytes | None
 
 
-def scan(file: BinaryIO) -> Iterator[Span]:
-    """The entries in order. One that was changed keeps its place as long as a whole one follows:
-    only a tail in which nothing is whole can come from a write that was cut short.
+def scan(data: Bytes) -> Iterator[Span]:
+    """The entries of a segment in order. One that was changed keeps its place as long as a whole
+    one follows: only a tail in which nothing is whole can come from a write that was cut short.
 
     Raises:
         TornError: what follows the last whole entry is not one, or the magic line is missing.
     """
-    file.seek(0, 2)
-    size = file.tell()
-    file.seek(0)
     offset = len(MAGIC)
-    if file.read(len(MAGIC)) != MAGIC and _next_whole(file, offset) is None:
+    if data[: len(MAGIC)] != MAGIC and _next_whole(data, offset) is None:
         raise TornError(0)
-    while offset < size:
-        end = _end_of_whole(file, offset)
-        if end is not None:
-            yield Span(offset, end, whole=True)
+    while offset < len(data):
+        payload = entry_at(data, offset)
+        if payload is not None:
+            end = offset + _HEADER.size + len(payload)
+            yield Span(offset, end, payload)
             offset = end
             continue
-        changed = _changed(file, offset, size)
+        changed = _changed(data, offset)
         yield from changed
         offset = changed[-1].end
 
 
-def _changed(file: BinaryIO, offset: int, size: int) -> list[Span]:
+def entry_at(data: Bytes, offset: int) -> bytes | None:
+    """The payload of the entry that starts at ``offset``, if it is whole."""
+    start = offset + _HEADER.size
+    if start > len(data):
+        return None
+    length, checksum = _HEADER.unpack_from(data, offset)
+    if not 0 < length <= MAX_PAYLOAD:
+        return None
+    payload = data[start : start + length]
+    return payload if len(payload) == length and _checksum(payload) == checksum else None
+
+
+def _changed(data: Bytes, offset: int) -> list[Span]:
     """The unreadable entries from ``offset`` to the next whole one: as their lengths say, or, where
     a length was changed too, one from here to there."""
     spans: list[Span] = []
     at = offset
-    while (end := _claimed_end(file, at)) is not None and end < size:
-        spans.append(Span(at, end, whole=False))
-        if _end_of_whole(file, end) is not None:
+    while (end := _claimed_end(data, at)) is not None and end < len(data):
+        spans.append(Span(at, end, None))
+        if entry_at(data, end) is not None:
             return spans
         at = end
-    found = _next_whole(file, offset + 1)
+    found = _next_whole(data, offset + 1)
     if found is None:
         raise TornError(offset)
-    return [Span(offset, found, whole=False)]
+    return [Span(offset, found, None)]
 
 
-def _next_whole(file: BinaryIO, offset: int) -> int | None:
+def _next_whole(data: Bytes, offset: int) -> int | None:
     """Where the next whole entry starts. Every length has 0 as its highest byte, so only such
     places are tried; in our records, which are JSON, there are no others."""
-    file.seek(offset)
-    rest = file.read()
-    at = rest.find(0, 3)
+    at = data.find(b"\0", offset + 3)
     while at >= 0:
-        if _end_of_whole(file, offset + at - 3) is not None:
-            return offset + at - 3
-        at = rest.find(0, at + 1)
+        if entry_at(data, at - 3) is not None:
+            return at - 3
+        at = data.find(b"\0", at + 1)
     return None
 
 
-def _claimed_end(file: BinaryIO, offset: int) -> int | None:
-    file.seek(offset)
-    header = file.read(_HEADER.size)
-    if len(header) < _HEADER.size:
+def _claimed_end(data: Bytes, offset: int) -> int | None:
+    if offset + _HEADER.size > len(data):
         return None
-    length, _ = _HEADER.unpack(header)
+    length, _ = _HEADER.unpack_from(data, offset)
     return offset + _HEADER.size + int(length) if 0 < length <= MAX_PAYLOAD else None
-
-
-def _end_of_whole(file: BinaryIO, offset: int) -> int | None:
-    try:
-        return offset + _HEADER.size + len(read_entry(file, offset))
-    except TornError:
-        return None
 
 
 def _checksum(payload: bytes) -> int:

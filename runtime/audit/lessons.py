@@ -11,8 +11,8 @@ _SECONDS_A_DAY = 86_400
 
 def heard(record: Record, task: str) -> Heard | None:
     """The decision as the evidence counts it; None when it may not be counted: members were not
-    all waited for, or it has no right answer."""
-    if not record.complete or record.options is None:
+    all waited for, it has no right answer, or its words were erased."""
+    if not record.complete or record.options is None or record.erased:
         return None
     told = record.result.outcome not in ("Fallback", "Abstained")
     return Heard(

@@ -1,98 +1,316 @@
-"""Decisions in the log: written before an answer is final, read by id."""
+"""The log of one gateway: decisions written before an answer is final, what became of them, and the
+tombstones of what was destroyed."""
 
 import asyncio
-import re
-import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
+from typing import TypeVar
 
-from runtime.audit.record import Record
-from runtime.audit.segments import LogDamagedError, SegmentLog
+from crds.checkpoint import claimed
+from runtime.audit.entry import Entry
+from runtime.audit.entry import number_of as number_of
+from runtime.audit.journal import Inclusion, Journal
+from runtime.audit.kinds import ErasureEntry, OutcomeEntry, RetentionEntry, Stored, understood
+from runtime.audit.record import Record, player_subject
+from runtime.audit.replay import numbered
+from runtime.audit.sealing import encode
+from runtime.audit.segments import SEGMENT_BYTES, LogDamagedError
+from runtime.audit.subjects import Subjects
+from runtime.consensus import canonical
 from runtime.groupcommit import GroupCommit
 
-#: ``d-<number in the log>-<random>``: the number finds it, the rest tells logs apart.
-_ID = re.compile(r"d-([0-9]{1,15})-[0-9a-f]{8}")
+Found = TypeVar("Found")
+E = TypeVar("E", bound=Entry)
+
+#: An entry, and whose words are in it.
+_Draft = tuple[Entry, str | None]
 
 
 class DecisionLog:
-    """The records of one gateway."""
+    """The entries of one gateway."""
 
-    def __init__(self, folder: Path) -> None:
-        self._segments = SegmentLog(folder)
-        self._commit: GroupCommit[Record, Record] = GroupCommit("decision-log", self._write)
+    def __init__(self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
+        """Open it, or start one. The folder may be copied to verify it elsewhere; what is secret
+        lies beside it: the signing key and the keys of the players.
+
+        Raises:
+            OSError, sqlite3.Error: the volume refused.
+        """
+        key = folder.with_name("audit.key")
+        self._journal = Journal(folder, key, segment_bytes=segment_bytes)
+        self._subjects = Subjects(folder.with_name("subjects.db"))
+        self._commit: GroupCommit[_Draft, Entry] = GroupCommit("decision-log", self._write)
+        for condemned, by in self._subjects.condemned():
+            self._bury(condemned, by)
 
     def __len__(self) -> int:
-        return len(self._segments)
+        return len(self._journal)
+
+    @property
+    def first(self) -> int:
+        """The number of the first entry that is kept."""
+        return self._journal.first
 
     @property
     def cut_bytes(self) -> int:
         """Bytes of a torn tail that were set aside when it was opened."""
-        return self._segments.cut_bytes
+        return self._journal.cut_bytes
 
     @property
     def damage(self) -> list[str]:
-        """What is wrong with the stored records, in words."""
-        return self._segments.damage
+        """What is wrong with the stored entries, in words."""
+        return self._journal.damage
 
     async def append(self, record: Record) -> Record:
-        """Write a record; returns it with its id, once it is durable.
+        """Write a decision; returns it with its id, once it is durable.
 
         Raises:
-            OSError: the volume refused.
+            OSError, sqlite3.Error: the volume refused.
             BacklogFullError: the volume does not keep up.
         """
-        return await self._commit.submit(record)
+        candidates = numbered(record.candidates)  # what is counted must survive its words
+        return await self._append(
+            record.model_copy(update={"candidates": candidates}), record.subject
+        )
+
+    async def post(self, outcome: OutcomeEntry) -> OutcomeEntry | None:
+        """Write what became of a decision; None if this log does not hold it.
+
+        Raises:
+            OSError, sqlite3.Error: the volume refused.
+            BacklogFullError: the volume does not keep up.
+            LogDamagedError: the decision cannot be read.
+        """
+        record = await self.get(outcome.decision)
+        if record is None:
+            return None
+        ballot = _ballot(record, outcome.answer)
+        outcome = outcome.model_copy(update={"ballot": ballot})
+        if record.erased:  # there is no key any more, and none is made for the dead
+            return await self._append(outcome.model_copy(update={"answer": None}), None)
+        return await self._append(outcome, record.subject)
+
+    async def forget(self, player: str, by: str) -> ErasureEntry | None:
+        """Destroy the words of a player, and record that; None if there are none.
+
+        Raises:
+            OSError, sqlite3.Error: the volume refused. Done in part, it is completed at the next
+                start.
+        """
+        return await self._erase(player_subject(player), by)
+
+    async def forget_session(self, session: str, by: str) -> ErasureEntry | None:
+        """The same for a session in which no player was named."""
+        return await self._erase(f"session:{session}", by)
 
     async def get(self, decision: str) -> Record | None:
-        """The record of that id, if this log holds it.
+        """The decision of that id, if this log holds it.
 
         Raises:
             LogDamagedError: it was changed on the disk.
         """
-        match = _ID.fullmatch(decision)
-        if match is None or int(match[1]) >= len(self):
+        try:
+            number = number_of(decision)
+        except ValueError:
             return None
-        record = await asyncio.to_thread(self.read, int(match[1]))
-        return record if record.id == decision else None
+        if not self.first <= number < len(self):
+            return None
+        entry = await asyncio.to_thread(self.entry, number)
+        return entry if isinstance(entry, Record) and entry.id == decision else None
 
     async def latest(self, limit: int) -> list[Record]:
-        """The last records, newest first."""
-        newest = range(len(self) - 1, max(-1, len(self) - 1 - limit), -1)
-        return await asyncio.to_thread(self.readable, newest)
+        """The last decisions, newest first."""
+        return await asyncio.to_thread(self._latest, limit)
+
+    def entry(self, number: int) -> Entry:
+        """The entry of that number, from 0 on, of whatever kind.
+
+        Raises:
+            IndexError: there is none.
+            LogDamagedError: it cannot be read.
+        """
+        return self.stored(number).entry
+
+    def stored(self, number: int) -> Stored:
+        """The same, with the key that its words are sealed under."""
+        return understood(number, self._journal.read(number), self._subjects)
 
     def read(self, number: int) -> Record:
-        """The record of that number, from 0 on."""
-        return Record.model_validate_json(self._segments.read(number))
+        """The decision of that number.
+
+        Raises:
+            IndexError: there is none.
+            LookupError: the entry is of another kind.
+            LogDamagedError: it cannot be read.
+        """
+        entry = self.entry(number)
+        if not isinstance(entry, Record):
+            raise LookupError(f"entry {number} is no decision but {entry.kind}")
+        return entry
 
     def readable(self, numbers: Iterable[int]) -> list[Record]:
-        """The records of those numbers, without the damaged ones."""
-        records = []
-        for number in numbers:
-            with suppress(LogDamagedError):
-                records.append(self.read(number))
-        return records
+        """The decisions among those entries whose words can be read: what is damaged, erased or of
+        another kind is left out."""
+        return [record for record in self._decisions(numbers) if not record.erased]
+
+    async def expire(self, days: int, at: datetime, origin: str) -> RetentionEntry | None:
+        """Remove the segments in which every entry is older than so many days, on record; None if
+        there are none. A segment that is older than a day is closed for that.
+
+        Raises:
+            OSError: the volume refused. Nothing is removed that is not recorded and signed.
+        """
+        return await self._commit.run(lambda: self._expire(days, at, origin))
+
+    async def checkpoint(self, origin: str) -> str:
+        """The signed checkpoint over everything that is durable.
+
+        Raises:
+            OSError: the volume refused.
+        """
+        return await self._commit.run(lambda: self._journal.checkpoint(origin))
+
+    @property
+    def signed(self) -> str | None:
+        """The last signed checkpoint."""
+        return self._journal.latest
+
+    @property
+    def unsigned(self) -> int:
+        """Entries after the last checkpoint."""
+        return len(self._journal) - self._journal.signed
+
+    def key(self, origin: str) -> str:
+        """The public key under that origin."""
+        return self._journal.key(origin)
+
+    async def inclusion(self, number: int, origin: str) -> Inclusion:
+        """The proof that an entry is under a signed checkpoint.
+
+        Raises:
+            IndexError: there is no such entry.
+            OSError: the volume refused.
+        """
+        return await self._commit.run(lambda: self._journal.inclusion(number, origin))
+
+    async def consistency(self, first: int, second: int) -> list[bytes]:
+        """The proof that the log of ``second`` entries begins with that of ``first``.
+
+        Raises:
+            IndexError: it does not have so many.
+        """
+        return await self._commit.run(lambda: self._journal.consistency(first, second))
 
     async def close(self) -> None:
-        """Write what is waiting and let go of the files."""
+        """Write and sign what is waiting, and let go of the files."""
         await self._commit.close()
-        self._segments.close()
+        note = self._journal.latest
+        if note is not None:
+            with suppress(OSError):
+                self._journal.checkpoint(claimed(note).origin)
+        self._journal.close()
+        self._subjects.close()
 
-    def _write(self, records: Sequence[Record]) -> list[Record]:
-        first = len(self._segments)
+    async def _append(self, entry: E, subject: str | None) -> E:
+        written = await self._commit.submit((entry, subject))
+        assert isinstance(written, type(entry))  # noqa: S101  (what was sent comes back)
+        return written
+
+    async def _erase(self, subject: str, by: str) -> ErasureEntry | None:
+        def erase() -> ErasureEntry | None:
+            key = self._subjects.condemn(subject, by)
+            return self._bury(key, by) if key else None
+
+        return await self._commit.run(erase)
+
+    def _bury(self, key: str, by: str) -> ErasureEntry:
+        """Record the end of a condemned key, and let it go."""
+        (entry,) = self._write([(ErasureEntry(time=now(), key=key, by=by), None)])
+        assert isinstance(entry, ErasureEntry)  # noqa: S101
+        self._subjects.bury(key)
+        return entry
+
+    def _expire(self, days: int, at: datetime, origin: str) -> RetentionEntry | None:
+        segments = self._journal.segments()
+        if self._older(range(*segments[-1]), at - timedelta(days=1)):
+            self._journal.roll()
+            segments = self._journal.segments()
+        before = self.first
+        for first, end in segments[:-1]:
+            if not self._older(range(end - 1, first - 1, -1), at - timedelta(days=days)):
+                break
+            before = end
+        if before == self.first:
+            return None
+        removal = RetentionEntry(time=rfc3339(at), before=before, days=days)
+        (entry,) = self._write([(removal, None)])
+        self._journal.checkpoint(origin)
+        self._journal.remove_before(before)
+        assert isinstance(entry, RetentionEntry)  # noqa: S101
+        return entry
+
+    def _older(self, numbers: Iterable[int], than: datetime) -> bool:
+        """Whether the first of these entries that can be read is older; True if none can be."""
+        read = False
+        for number in numbers:
+            read = True
+            with suppress(LogDamagedError):
+                return datetime.fromisoformat(self.entry(number).time) < than
+        return read
+
+    def _latest(self, limit: int) -> list[Record]:
+        found: list[Record] = []
+        for record in self._decisions(range(len(self) - 1, self.first - 1, -1)):
+            found.append(record)
+            if len(found) == limit:
+                break
+        return found
+
+    def _decisions(self, numbers: Iterable[int]) -> Iterable[Record]:
+        for number in numbers:
+            with suppress(LogDamagedError):
+                entry = self.entry(number)
+                if isinstance(entry, Record):
+                    yield entry
+
+    def _write(self, drafts: Sequence[_Draft]) -> list[Entry]:
+        first = len(self._journal)
         named = [
-            record.model_copy(update={"id": f"d-{first + at}-{secrets.token_hex(4)}"})
-            for at, record in enumerate(records)
+            entry.model_copy(update={"id": f"{entry.prefix}-{first + at}-{token_hex(4)}"})
+            for at, (entry, _) in enumerate(drafts)
         ]
-        self._segments.append(
-            [record.model_dump_json(by_alias=True, exclude_none=True).encode() for record in named]
+        keys = self._subjects.keys_for(subject for _, subject in drafts if subject is not None)
+        self._journal.append(
+            [
+                encode(entry, None if subject is None else keys[subject])
+                for entry, (_, subject) in zip(named, drafts, strict=True)
+            ]
         )
         return named
 
 
-def number_of(decision: str) -> int:
-    """Where in its log a decision stands."""
-    match = _ID.fullmatch(decision)
-    if match is None:
-        raise ValueError(f"{decision!r} is not the id of a decision")
-    return int(match[1])
+def now() -> str:
+    """The time as entries have it."""
+    return rfc3339(datetime.now(UTC))
+
+
+def rfc3339(at: datetime) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _ballot(record: Record, answer: str | None) -> int | None:
+    if answer is None:
+        return None
+    right = canonical(answer)
+    return next(
+        (
+            candidate.ballot
+            for candidate in record.candidates
+            if candidate.answer is not None and canonical(candidate.answer) == right
+        ),
+        None,
+    )

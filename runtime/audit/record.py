@@ -1,15 +1,33 @@
 """The decision record: everything that made one decision, enough to count it again."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from crds.base import Decimal, Model
+from crds.ensemble import Sampling
+from runtime.audit.entry import Entry
 from runtime.consensus import Method, Outcome
 
 #: What became of asking one member. ``Skipped``: known to be out, so not asked. ``Cancelled``: the
 #: vote was settled without it.
 CandidateState = Literal["Answered", "Failed", "Skipped", "Cancelled"]
+
+#: Why an answer is not the ensemble's. ``Outvoted``: another had more weight. ``Outweighed``: a
+#: heavier member's words were taken. ``NoWeight``: its member decides nothing. ``Settled``: the
+#: vote was settled without it. ``NotPicked``: a judge took another text. ``Later``: another was
+#: whole first. ``Unsure``: too few answered, or too little weight backed any.
+Lost = Literal[
+    "Outvoted",
+    "Outweighed",
+    "NoWeight",
+    "NotPicked",
+    "Later",
+    "Unsure",
+    "Settled",
+    "Failed",
+    "Skipped",
+]
 
 
 class TokenCount(Model):
@@ -41,6 +59,16 @@ class Candidate(Model):
     arrived: Annotated[
         int | None, Field(description="Whose answer was whole first: 1, 2, ... Absent: none.")
     ] = None
+    ballot: Annotated[
+        int | None,
+        Field(
+            description="Which of the distinct answers it gave, numbered from 0 in the order of "
+            "the candidates. It says enough to count the vote again without the words."
+        ),
+    ] = None
+    lost: Annotated[
+        Lost | None, Field(description="Why its answer is not the decision. Absent: it is.")
+    ] = None
     latency_ms: Annotated[int, Field(description="Until its answer was whole, or it failed.")] = 0
     tokens: TokenCount | None = None
     cost_usd: Annotated[
@@ -52,6 +80,9 @@ class Candidate(Model):
             description="How sure the model was of its words, 0 to 1: the geometric mean of the "
             "probabilities of its tokens. Not a probability of being right. Absent: not known."
         ),
+    ] = None
+    sampling: Annotated[
+        Sampling | None, Field(description="How it chose its words, with the seed if it had one.")
     ] = None
     error: Annotated[
         str | None, Field(description="Why there is no answer: one word, then the details.")
@@ -128,6 +159,10 @@ class Result(Model):
     agreement: Annotated[
         float, Field(description="Share of the weight that was cast which backs the decision.")
     ]
+    ballot: Annotated[
+        int | None,
+        Field(description="Number of the answer that won, among the candidates' ballots."),
+    ] = None
 
 
 class Place(Model):
@@ -147,14 +182,42 @@ class Place(Model):
     ] = None
 
 
-class Record(Model):
+class Said(Model):
+    """What one side of a conversation said."""
+
+    role: str
+    content: str
+
+
+class Record(Entry):
     """One decision. The log gives it its ``id``."""
 
-    schema_version: Literal[1] = 1
+    prefix: ClassVar[str] = "d"
+    private: ClassVar[tuple[str, ...]] = (
+        "player",
+        "question",
+        "options",
+        "context",
+        "told.*.content",
+        "idempotencyKey",
+        "candidates.*.answer",
+        "candidates.*.error",
+        "candidates.*.promptDigest",
+        "ruling.text",
+        "ruling.error",
+        "ruling.promptDigest",
+        "result.decision",
+        "result.text",
+    )
+
+    kind: Literal["Decision"] = "Decision"
     id: str = ""
+    schema_version: Literal[1] = 1
     time: Annotated[str, Field(description="When it was asked, RFC 3339, UTC.")]
+    namespace: str | None = None
     storyteller: str
     world: str | None = None
+    ensemble: Annotated[str | None, Field(description="Whom it asked.")] = None
     session: str
     place: Annotated[
         Place | None, Field(description="Its turn in the session. Absent: an older record.")
@@ -163,6 +226,13 @@ class Record(Model):
     question: str
     options: list[str] | None = None
     context: str | dict[str, Any] | None = None
+    told: Annotated[
+        list[Said] | None,
+        Field(
+            description="The tale as the members were told it: the context of the session, what "
+            "was decided before, the question. It is their prompt without the system's words."
+        ),
+    ] = None
     candidates: Annotated[
         list[Candidate], Field(description="Every member, in the order that breaks ties.")
     ]
@@ -185,13 +255,22 @@ class Record(Model):
     ]
     result: Result
     latency_ms: int
-    routes_generation: int
-    config_generation: int
+    routes_generation: Annotated[int, Field(description="Generation of the ensemble.")]
+    config_generation: Annotated[int, Field(description="Generation of the Storyteller.")]
     trace_id: str
     idempotency_key: str | None = None
     actor: Annotated[
         str | None, Field(description="Id of the API key that asked. Absent: not known.")
     ] = None
+    erased: Annotated[
+        Literal[True] | None,
+        Field(description="Its words were destroyed on request. Absent: they are here."),
+    ] = None
+
+    @property
+    def subject(self) -> str:
+        """Whose words it holds: those of the player, or else of the session."""
+        return subject_of(self.player, self.session)
 
 
 class Vote(Model):
@@ -227,13 +306,23 @@ class Decision(Result):
     def of(cls, record: Record) -> "Decision":
         """The view of a record."""
         return cls(
-            **record.result.model_dump(),
+            **record.result.model_dump(exclude={"ballot"}),
             id=record.id,
             session=record.session,
             votes=[_vote(candidate) for candidate in record.candidates],
             dissent=_dissent(record),
             latency_ms=record.latency_ms,
         )
+
+
+def subject_of(player: str | None, session: str) -> str:
+    """Whose key seals what is said in a session."""
+    return f"session:{session}" if player is None else player_subject(player)
+
+
+def player_subject(player: str) -> str:
+    """The subject that a player is."""
+    return f"player:{player}"
 
 
 def _vote(candidate: Candidate) -> Vote:

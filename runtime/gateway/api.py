@@ -20,6 +20,7 @@ from runtime.gateway.models import (
     FactList,
     FactRequest,
     FactView,
+    Filter,
     SessionList,
     SessionRequest,
     SessionView,
@@ -221,16 +222,22 @@ def games(gateway: Gateway) -> APIRouter:
     )
     async def latest(
         visit: Annotated[Visit, Depends(Guarded(gateway, "read"))],
-        session: Annotated[
-            str | None, Query(max_length=64, description="Only those of this session.")
-        ] = None,
-        limit: Annotated[int, Query(ge=1, le=100, description="At most so many.")] = 20,
+        found: Annotated[Filter, Query()],
     ) -> Response:
-        """The latest decisions of a session, or in this gateway's log, newest first."""
-        if session is None:
-            records = await gateway.decisions.latest(limit)
+        """The latest decisions of a session, or in this gateway's log, newest first. The other
+        filters search this gateway's log by an index that is seconds behind, and `indexedTo` says
+        how far it is."""
+        if found.searches:
+            records, indexed = await gateway.indexing.find(found.query)
+            return _json(
+                DecisionList(
+                    decisions=[Decision.of(record) for record in records], indexed_to=indexed
+                )
+            )
+        if found.session is None:
+            records = await gateway.decisions.latest(found.limit)
         else:
-            ids = await gateway.sessions.decisions(session, limit)
+            ids = await gateway.sessions.decisions(found.session, found.limit)
             records = await gateway.teller.records(ids, visit)
         return _json(DecisionList(decisions=[Decision.of(record) for record in records]))
 
@@ -238,12 +245,23 @@ def games(gateway: Gateway) -> APIRouter:
         "/status",
         summary="See who answers",
         response_model=GatewayReport,
-        responses=examples.responses(200, examples.STATUS),
+        responses=examples.responses(200, examples.STATUS, 422),
         tags=["gateway"],
     )
-    async def status() -> Response:
+    async def status(
+        audit_since: Annotated[
+            int | None,
+            Query(
+                alias="auditSince",
+                ge=0,
+                le=10**15,
+                description="Prove that the log begins with the log of so many entries.",
+            ),
+        ] = None,
+    ) -> Response:
         """What this gateway follows and which members answer, as the operator reads it."""
-        return _json(gateway.report())
+        audit = await gateway.attestation.report(audit_since)
+        return _json(gateway.report().model_copy(update={"audit": audit}))
 
     return router
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from runtime.gateway.api import games, probes
+from runtime.gateway.audit import audits
 from runtime.gateway.cors import Cors
 from runtime.gateway.gateway import Gateway
 from runtime.gateway.metrics import Metrics
@@ -59,6 +60,7 @@ def create(settings: Settings) -> tuple[Application, Gateway]:
     )
     install(app)
     app.include_router(games(gateway))
+    app.include_router(audits(gateway))
     app.include_router(probes(gateway))
     app.add_middleware(Surroundings, metrics=gateway.metrics, max_bytes=settings.max_request_bytes)
     app.add_middleware(Cors, origins=lambda: gateway.origins)

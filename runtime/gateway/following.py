@@ -18,6 +18,7 @@ from crds.gateway import CONFIG_KEY, GatewayConfig
 from crds.routes import ROUTES_KEY, RouteTable
 from runtime.gateway.prompt import told_in_part
 from runtime.gateway.sources import Source
+from runtime.prompts import lint
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,8 @@ class Following:
         #: Whether the source was asked for a route table at least once.
         self._routes_asked = False
         self.config: GatewayConfig | None = None
+        #: Why the newest templates are not used, if so.
+        self.prompts_refused: str | None = None
         self.routes: RouteTable | None = None
 
     @property
@@ -74,7 +77,7 @@ class Following:
             async for text in texts:
                 config = self._parse(CONFIG_KEY, GatewayConfig, text)
                 if config is not None and config != self.config:
-                    self._take_config(config)
+                    config = self._take_config(config)
                     await asyncio.to_thread(self._keep, CONFIG_KEY, config)
                     log.info("configured", generation=config.generation)
                 if self.config is not None:
@@ -99,10 +102,17 @@ class Following:
                     log.info("routed", generation=routes.generation, members=len(routes.routes))
                 self._routes_asked = True
 
-    def _take_config(self, config: GatewayConfig) -> None:
+    def _take_config(self, config: GatewayConfig) -> GatewayConfig:
+        """Follow it; where its templates cannot be used, with those that were used before."""
+        self.prompts_refused = _refused(config)
+        if self.prompts_refused is not None:
+            log.error("prompts_refused", finding=self.prompts_refused)
+            known = self.config.prompts if self.config else {}
+            config = config.model_copy(update={"prompts": known})
         self.config = config
         for name, told in told_in_part(config).items():
             log.warning("told_in_part", text=name, characters=told, remedy=f"shorten the {name}")
+        return config
 
     def _take_routes(self, routes: RouteTable) -> None:
         self.routes = routes
@@ -131,3 +141,9 @@ class Following:
             os.replace(fresh, self._folder / key)
         except OSError as error:
             log.warning("not_kept", key=key, reason=str(error))
+
+
+def _refused(config: GatewayConfig) -> str | None:
+    """The first thing that is wrong with the templates."""
+    findings = (finding for name in config.prompts for finding in lint(name, config.prompts[name]))
+    return next((str(finding)[:512] for finding in findings), None)

@@ -15,12 +15,15 @@ from redis.asyncio import Redis, RedisCluster
 from crds.gateway import CONFIG_KEY, GatewayReport, StoreReport
 from crds.routes import ROUTES_KEY
 from crds.storyteller import Sessions
-from runtime.audit import DecisionLog
+from runtime.audit import DecisionLog, ErasureEntry
 from runtime.consensus.evidence import EvidenceUnreadableError
 from runtime.consensus.learned import Learned
 from runtime.gateway.admission import Admission
+from runtime.gateway.attestation import Attestation
+from runtime.gateway.expiry import Expiry
 from runtime.gateway.following import Following
 from runtime.gateway.guards import Guards
+from runtime.gateway.indexing import Indexing
 from runtime.gateway.meaning import Meaning
 from runtime.gateway.metrics import Metrics
 from runtime.gateway.paying import ListPrices, Payer
@@ -41,6 +44,8 @@ log = structlog.get_logger(__name__)
 
 #: How often expired sessions are forgotten.
 SWEEP_SECONDS = 600.0
+#: Sessions of a player that are deleted in one go.
+_BATCH = 100
 #: Connections kept to one member; as many as decisions may be made at once is enough.
 _CONNECTIONS_PER_HOST = 256
 
@@ -108,15 +113,27 @@ class Gateway:
         tariff = ListPrices()
         chronicle = Chronicle(self.sessions, Payer(self.guards, tariff))
         self._stack.push_async_callback(chronicle.close)
+        self.indexing = Indexing(self.decisions, folder / "search.db")
+        self._stack.push_async_callback(self.indexing.stop)
+        self.indexing.start()
+        self.attestation = Attestation(
+            self.decisions, lambda: self.following.config, self.settings.replica
+        )
+        self._stack.push_async_callback(self.attestation.stop)
+        self.attestation.start()
+        expiry = Expiry(self.decisions, self.attestation, lambda: self.following.config)
+        self._stack.push_async_callback(expiry.stop)
+        expiry.start()
         self.admission = Admission(self.settings.max_decisions, self.settings.max_waiting)
         self.meaning = Meaning()
         self._stack.callback(self.meaning.close)
+        self.peers = Peers(http, self.settings.peers)
         self.teller = Teller(
             self.following,
             self.voices,
             self.sessions,
             chronicle,
-            Peers(http, self.settings.peers),
+            self.peers,
             self.decisions,
             self.admission,
             self.metrics,
@@ -141,6 +158,19 @@ class Gateway:
         trouble = self.sessions.trouble
         return None if trouble is None else str(trouble)
 
+    async def forget_player(self, player: str, by: str) -> ErasureEntry | None:
+        """Destroy what this replica keeps of a player: sessions first, so that nothing of theirs is
+        told to a model again, then the key of their words in the log, then what the index has of
+        them. None: the log had nothing.
+
+        Raises:
+            OSError, sqlite3.Error, BacklogFullError: the volume refused; send it again.
+        """
+        while found := await self.sessions.by_player(player, _BATCH):
+            for session in found:
+                await self.sessions.delete(session.id)
+        return await self._unindexed(await self.decisions.forget(player, by))
+
     def report(self) -> GatewayReport:
         """What it says of itself."""
         config = self.following.config
@@ -151,6 +181,7 @@ class Gateway:
             self.voices,
             len(self.decisions),
             self._store_report(),
+            self.following.prompts_refused,
         ).model_copy(
             update={
                 "api_keys": self.guards.keys,
@@ -175,10 +206,16 @@ class Gateway:
             return Learned(_today)
 
     async def forget(self, session: str) -> None:
-        """Delete a session at the player's wish. Its decisions stay in the log: what erases the
-        words in them, and the entry that says so, go here, before the store forgets which
-        decisions they are."""
+        """Delete a session at the player's wish. Its decisions stay in the log. Without a player
+        the words in them are the session's own, and are destroyed here, on record; those of a
+        player stay until the player is forgotten."""
         await self.sessions.delete(session)
+        await self._unindexed(await self.decisions.forget_session(session, "game"))
+
+    async def _unindexed(self, erasure: ErasureEntry | None) -> ErasureEntry | None:
+        if erasure is not None:
+            await self.indexing.forget(erasure.key)
+        return erasure
 
     @property
     def _policy(self) -> Sessions:

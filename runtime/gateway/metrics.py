@@ -64,6 +64,6 @@ class Metrics:
         )
         self.log_records = Gauge(
             "fabula_gateway_log_records",
-            "Decisions in the log.",
+            "Entries in the log: decisions, outcomes, tombstones.",
             registry=self.registry,
         )

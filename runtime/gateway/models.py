@@ -3,14 +3,23 @@
 import json
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+)
 
 from crds.base import Model
 from runtime.audit import Decision
-from runtime.consensus import canonical
+from runtime.audit.search import Query
+from runtime.consensus import Outcome, canonical
 from runtime.sessions.store import FACT
 
 MAX_CONTEXT_DEPTH = 8
+_MOMENT = r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9:.]{2,12}Z?)?)?)?$"
 
 
 def _well_formed(context: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
@@ -133,6 +142,62 @@ class DecisionList(Model):
     """Decisions, newest first."""
 
     decisions: list[Decision]
+    indexed_to: Annotated[
+        int | None,
+        Field(
+            description="Entries of the log before this number were searched. Absent: nothing was "
+            "searched, these are the latest."
+        ),
+    ] = None
+
+
+class Filter(BaseModel):
+    """Which decisions to list; everything that is set must hold."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    session: Annotated[
+        str | None, Field(max_length=64, description="Only those of this session.")
+    ] = None
+    text: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=200,
+            pattern=r"\w",
+            description="Words that all occur in question, options, context or answers.",
+        ),
+    ] = None
+    player: Annotated[str | None, Field(max_length=80, description="Who played.")] = None
+    member: Annotated[str | None, Field(max_length=64, description="A member that was asked.")] = (
+        None
+    )
+    model: Annotated[str | None, Field(max_length=200, description="A model that was asked.")] = (
+        None
+    )
+    outcome: Annotated[Outcome | None, Field(description="How it came about.")] = None
+    since: Annotated[
+        str | None,
+        Field(
+            max_length=30,
+            pattern=_MOMENT,
+            description="From then on: RFC 3339 in UTC, or the beginning of it.",
+        ),
+    ] = None
+    until: Annotated[
+        str | None, Field(max_length=30, pattern=_MOMENT, description="Before then.")
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=100, description="At most so many.")] = 20
+
+    @property
+    def searches(self) -> bool:
+        """Whether the index is needed."""
+        return self.query != Query(session=self.session, limit=self.limit)
+
+    @property
+    def query(self) -> Query:
+        """The same for the index."""
+        return Query(**self.model_dump())
 
 
 class Fault(Model):

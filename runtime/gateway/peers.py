@@ -5,6 +5,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Iterable
+from urllib.parse import quote
 
 import aiohttp
 import structlog
@@ -55,6 +56,38 @@ class Peers:
             log.warning("peers_not_asked", reason=str(error) or type(error).__name__)
             return None
 
+    async def forget(self, player: str, by: str, credential: str | None = None) -> bool | None:
+        """Let every replica destroy a player's words in its own log, in the caller's name. True:
+        one had some; False: none had; None: not every one that there is has answered, so it has to
+        be sent again."""
+        if not self._host:
+            return False
+        try:
+            async with asyncio.timeout(SECONDS):
+                addresses = await self._addresses()
+                answers = await asyncio.gather(
+                    *(self._forget(each, player, by, credential) for each in addresses)
+                )
+        except (TimeoutError, OSError) as error:
+            log.warning("peers_not_asked", reason=str(error) or type(error).__name__)
+            return None
+        return None if None in answers else any(answers)
+
+    async def _forget(
+        self, address: str, player: str, by: str, credential: str | None
+    ) -> bool | None:
+        host = f"[{address}]" if ":" in address else address
+        try:
+            async with self._http.delete(
+                f"http://{host}:{self._port}/v1/players/{quote(player, safe='')}",
+                params={"by": by},
+                headers=_headers(credential),
+                allow_redirects=False,
+            ) as response:
+                return {200: True, 404: False}.get(response.status)
+        except (aiohttp.ClientError, OSError):
+            return None
+
     async def _first(
         self, decision: str, addresses: Iterable[str], credential: str | None
     ) -> Record | None:
@@ -77,12 +110,11 @@ class Peers:
         return sorted({str(each[4][0]) for each in found})[:MOST]
 
     async def _ask(self, address: str, decision: str, credential: str | None) -> Record | None:
-        headers = {HEADER: "1"} | ({"X-API-Key": credential} if credential else {})
         host = f"[{address}]" if ":" in address else address
         try:
             async with self._http.get(
                 f"http://{host}:{self._port}/v1/decisions/{decision}",
-                headers=headers,
+                headers=_headers(credential),
                 allow_redirects=False,
             ) as response:
                 if response.status != 200:
@@ -92,3 +124,8 @@ class Peers:
             log.debug("peer_silent", address=address, reason=type(error).__name__)
             return None
         return record if record.id == decision else None
+
+
+def _headers(credential: str | None) -> dict[str, str]:
+    """Marks a question as one between replicas, and asks it with the caller's own key."""
+    return {HEADER: "1"} | ({"X-API-Key": credential} if credential else {})

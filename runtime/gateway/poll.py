@@ -120,6 +120,7 @@ def _candidate(ask: Ask, state: str, **known: object) -> Candidate:
             "model": route.model,
             "weight": ask.weight,
             "state": state,
+            "sampling": route.sampling,
             "prompt_digest": ask.digest,
             **known,
         }

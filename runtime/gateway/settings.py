@@ -1,5 +1,6 @@
 """What the gateway is told by its environment. Everything else comes from its two ConfigMaps."""
 
+import socket
 from pathlib import Path
 
 from pydantic import Field, model_validator
@@ -31,6 +32,8 @@ class Settings(BaseSettings):
     peers: str | None = Field(default=None, pattern=r"^[^:/\s]+:[0-9]{1,5}$")
 
     data_dir: Path = Path(DATA_DIR)
+    #: Which of the gateways this is; it is part of the name that the log is signed with.
+    replica: str = Field(default_factory=socket.gethostname, pattern=r"^[^\s+/]{1,63}$")
     host: str = "0.0.0.0"  # noqa: S104  (a pod's own address)
     port: int = Field(default=8080, ge=0, le=65535)
     log_level: str = "info"

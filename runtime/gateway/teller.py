@@ -15,8 +15,8 @@ import structlog
 from crds.gateway import DEFAULT_FALLBACK, GatewayConfig
 from crds.routes import RouteTable
 from runtime.audit import DecisionLog, Record
-from runtime.audit.record import Counting
-from runtime.audit.replay import count, rules_of
+from runtime.audit.record import Counting, Said
+from runtime.audit.replay import count, explained, rules_of
 from runtime.consensus import runs_to_completion
 from runtime.consensus.learned import Weights
 from runtime.gateway.admission import Admission
@@ -320,23 +320,29 @@ class Teller:
             patience - (time.monotonic() - started),
         )
         line = self._fallback_line(config.fallback_lines)
+        result = count(candidates, counting, question.options, line, ruling)
         record = Record(
             time=asked_at,
+            namespace=config.namespace,
             storyteller=config.storyteller,
             world=config.world,
+            ensemble=table.ensemble if table else None,
             session=session.id,
             place=place,
             player=session.player,
             question=question.text,
             options=list(question.options) if question.options else None,
             context=question.context if question.context is None else _plain(question.context),
-            candidates=candidates,
+            told=[Said(role=said.role, content=said.content) for said in asks[0].prompt.turns]
+            if asks
+            else None,
+            candidates=explained(candidates, result, rules),
             counting=counting,
             ruling=ruling,
             seed=seed,
             complete=complete,
             fallback_line=line,
-            result=count(candidates, counting, question.options, line, ruling),
+            result=result,
             latency_ms=0,
             routes_generation=table.generation if table else 0,
             config_generation=config.generation,

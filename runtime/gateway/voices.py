@@ -273,6 +273,7 @@ def report(
     voices: Voices,
     decisions: int,
     store: StoreReport,
+    prompts_refused: str | None = None,
 ) -> GatewayReport:
     """What the gateway says of itself."""
     heard, quorum = voices.report(table)
@@ -285,4 +286,5 @@ def report(
         quorum=quorum,
         decisions=decisions,
         store=store,
+        prompts_refused=prompts_refused,
     )

@@ -9,6 +9,7 @@ from runtime.prompts.template import (
     TemplateError,
     Trusted,
     harmless,
+    template,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "Trusted",
     "harmless",
     "lint",
+    "template",
 ]

@@ -42,6 +42,7 @@ class TemplateError(Exception):
         self.line = line
 
 
+@lru_cache(maxsize=4096)
 def harmless(text: str) -> str:
     """Untrusted text that can close no mark of ours and open no turn of a chat template."""
     return _CHAT_MARK.sub(r"(\1)", _CONTROL.sub(" ", text).translate(_ANGLES))

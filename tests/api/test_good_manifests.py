@@ -75,6 +75,7 @@ GOOD = [
     changed(ENSEMBLE, "spec.consensus.minimumConfidencePercent", 60),
     changed(ENSEMBLE, "spec.consensus.prose", "Cluster"),
     changed(STORYTELLER, "spec.decisionLog", {"storage": 1073741824}),
+    changed(STORYTELLER, "spec.decisionLog", {"retentionDays": 400}),
     changed(changed(STORYTELLER, "spec.worldRef", "emberfall"), "spec.replicas", 9),
     changed(WORLD, "spec.budget", {"dailyUSD": "900", "monthlyUSD": "20000.50"}),
     changed(STORYTELLER, "spec.apiKeysSecretRef", {"name": "storyteller-keys"}),
@@ -220,6 +221,7 @@ def explain(cluster: devcluster.Cluster, field: str) -> str:
         "modelensemble.status.members",
         "storyteller.spec",
         "storyteller.status",
+        "storyteller.status.audit",
     ],
 )
 @pytest.mark.usefixtures("server")

@@ -23,6 +23,8 @@ VOLATILE = {
     "fabula.dev/applied",
     # The digest of the route table, whose addresses name the namespace; the table is compared.
     "routes",
+    # Each log has a key of its own.
+    "audit",
     "at",
 }
 #: The state of these is their controllers' matter; pods have random names.

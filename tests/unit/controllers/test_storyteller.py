@@ -368,3 +368,31 @@ def test_children_of_others_stall() -> None:
     result = plan(observe(storyteller(), children=Children([bare])), NOW)
     assert condition(result).reason == "ChildConflict"
     assert "Service bard-gateway" in condition(result).message
+
+
+def with_prompts(refused: str | None, *texts: str) -> Plan:
+    made = storyteller(prompts={"configMapRef": {"name": "words"}})
+    found = {"words": {"data": dict.fromkeys(texts, "...")}} if texts else {}
+    heard = report(YES, OTHER)
+    heard = {
+        pod: each.model_copy(update={"prompts_refused": refused}) for pod, each in heard.items()
+    }
+    return plan(observe(made, config_maps=found, pods=(RUNNING,), reports=heard), NOW)
+
+
+def test_the_templates_of_a_config_map_are_handed_on() -> None:
+    made = found(with_prompts(None, "user.j2"), "ConfigMap")
+    assert json.loads(made["data"]["gateway.json"])["prompts"] == {"user.j2": "..."}
+
+
+def test_templates_that_are_not_there_are_waited_for() -> None:
+    assert condition(with_prompts(None), "Ready").reason == "ConfigMapNotFound"
+
+
+def test_templates_that_a_gateway_refuses_are_said_and_stop_nothing() -> None:
+    result = with_prompts("user.j2:3: qestion is not known here", "user.j2")
+    ready = condition(result, "Ready")
+    assert (ready.status, ready.reason) == ("True", "PromptsRefused")
+    assert "ConfigMap words is not used" in ready.message
+    assert "user.j2:3: qestion" in ready.message
+    assert condition(result, "Stalled").status == "True"

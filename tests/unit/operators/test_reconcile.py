@@ -40,7 +40,7 @@ def die() -> None:
     raise KilledError
 
 
-async def silence(storyteller: str, pods: Any) -> dict[str, GatewayReport]:
+async def silence(storyteller: str, pods: Any, since: Any) -> dict[str, GatewayReport]:
     return {}
 
 

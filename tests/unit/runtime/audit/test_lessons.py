@@ -33,7 +33,7 @@ def test_what_nobody_decided_is_no_decision_of_the_ensemble(outcome: str) -> Non
     assert found.decision is None
 
 
-@pytest.mark.parametrize("changes", [{"complete": False}, {"options": None}])
+@pytest.mark.parametrize("changes", [{"complete": False}, {"options": None}, {"erased": True}])
 def test_members_are_not_judged_by_what_was_cut_short_or_has_no_right_answer(
     changes: dict[str, Any],
 ) -> None:

@@ -138,3 +138,27 @@ async def test_a_peer_is_asked_with_the_callers_own_key(
     finally:
         await runner.cleanup()
     assert keys == ["fk_game_x", None]
+
+
+async def test_every_replica_is_told_to_forget(neighbours: tuple[Neighbours, int]) -> None:
+    others, port = neighbours
+    asked: list[tuple[str, bool]] = []
+
+    async def forget(request: web.Request) -> web.Response:
+        asked.append((request.match_info["player"], HEADER in request.headers))
+        return web.Response(status=200 if request.query["by"] == "me" else 404)
+
+    app = web.Application()
+    app.router.add_delete("/v1/players/{player}", forget)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        others.addresses = ["127.0.0.1"]
+        assert await others.forget("Mara/of the Gate", "me") is True
+        assert await others.forget("Mara", "you") is False
+        others.addresses = ["127.0.0.1", "127.0.0.2"]
+        assert await others.forget("Mara", "me") is None
+    finally:
+        await runner.cleanup()
+    assert asked == [("Mara/of the Gate", True), ("Mara", True), ("Mara", True)]

@@ -54,11 +54,26 @@ async def test_a_log_that_lost_its_end_is_noted_anew(tmp_path: Path) -> None:
         lost = (await home.client.post(url.format(session), json=ASK, headers=headers)).json()
     segment = next((tmp_path / "data" / "decisions").glob("*.seg"))
     segment.write_bytes(segment.read_bytes()[:-1])
+    segment.with_name("checkpoints").unlink()  # killed before it signed
     async with house(tmp_path, Stub(answer="yes")) as home:
         again = (await home.client.post(url.format(session), json=ASK, headers=headers)).json()
         assert again["id"] != lost["id"]
         listed = await home.client.get("/v1/decisions", params={"session": session})
         assert [each["id"] for each in listed.json()["decisions"]] == [again["id"], kept["id"]]
+
+
+async def test_the_number_of_a_signed_decision_is_never_given_again(tmp_path: Path) -> None:
+    async with house(tmp_path, Stub(answer="yes")) as home:
+        session = await home.session()
+        lost = await home.decide(session, **ASK)
+    segment = next((tmp_path / "data" / "decisions").glob("*.seg"))
+    segment.write_bytes(segment.read_bytes()[:-1])
+    async with house(tmp_path, Stub(answer="yes")) as home:
+        after = await home.decide(session, **ASK)
+        assert (lost["id"][:4], after["id"][:4]) == ("d-0-", "d-1-")
+        assert (await home.client.get(f"/v1/decisions/{lost['id']}")).status_code == 500
+        proof = await home.client.get("/v1/audit/consistency", params={"from": 1})
+        assert proof.status_code == 200
 
 
 async def test_the_last_good_configuration_serves_while_there_is_none(tmp_path: Path) -> None:

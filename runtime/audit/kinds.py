@@ -1,0 +1,102 @@
+"""The kinds of entries. A new one is a class and a place in ``AnyEntry``."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+
+from runtime.audit.entry import Entry
+from runtime.audit.record import Record
+from runtime.audit.sealing import Keys, UnsealError, decode
+from runtime.audit.segments import LogDamagedError
+
+#: From 0 (wrong) to 1 (right), as a string.
+Score = Annotated[str, StringConstraints(pattern=r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$")]
+
+
+class OutcomeEntry(Entry):
+    """What became of a decision, as the game saw it later."""
+
+    prefix: ClassVar[str] = "o"
+    private: ClassVar[tuple[str, ...]] = ("answer",)
+
+    kind: Literal["Outcome"] = "Outcome"
+    id: str = ""
+    time: Annotated[str, Field(description="When it was posted, RFC 3339, UTC.")]
+    decision: Annotated[str, Field(description="Id of the decision.")]
+    task: Annotated[
+        str | None, Field(description="What kind of question it was, for what is learned by task.")
+    ] = None
+    answer: Annotated[str | None, Field(description="What would have been right.")] = None
+    ballot: Annotated[
+        int | None,
+        Field(description="Which ballot of the decision gave that answer. Absent: none did."),
+    ] = None
+    score: Annotated[Score | None, Field(description="How good it was, 0 to 1.")] = None
+    source: Annotated[str, Field(description="What judged it: a rule, a playtest, a person.")]
+    actor: Annotated[
+        str | None, Field(description="Id of the API key that posted it. Absent: not known.")
+    ] = None
+
+
+class ErasureEntry(Entry):
+    """A tombstone: the key of a person's words was destroyed. What proves it holds no name."""
+
+    prefix: ClassVar[str] = "e"
+
+    kind: Literal["Erasure"] = "Erasure"
+    id: str = ""
+    time: Annotated[str, Field(description="When, RFC 3339, UTC.")]
+    key: Annotated[str, Field(description="The key that is no more, as `sealed.key` names it.")]
+    by: Annotated[str, Field(description="Who asked for it.")]
+
+
+class RetentionEntry(Entry):
+    """Entries that were removed for their age. Their hashes stay."""
+
+    prefix: ClassVar[str] = "r"
+
+    kind: Literal["Retention"] = "Retention"
+    id: str = ""
+    time: Annotated[str, Field(description="When, RFC 3339, UTC.")]
+    before: Annotated[int, Field(description="Number of the first entry that was kept.")]
+    days: Annotated[int, Field(description="How long the policy keeps entries.")]
+
+
+AnyEntry = Annotated[
+    Record | OutcomeEntry | ErasureEntry | RetentionEntry, Field(discriminator="kind")
+]
+_ADAPTER: TypeAdapter[Record | OutcomeEntry | ErasureEntry | RetentionEntry] = TypeAdapter(AnyEntry)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An entry where it stands, with the key that its words are sealed under."""
+
+    number: int
+    entry: Record | OutcomeEntry | ErasureEntry | RetentionEntry
+    key: str | None
+
+
+def understood(number: int, payload: bytes, keys: Keys) -> Stored:
+    """The entry in a payload.
+
+    Raises:
+        LogDamagedError: its words were changed, or this version knows no such entry.
+    """
+    try:
+        decoded = decode(payload, keys)
+        return Stored(number, parse(decoded.document), decoded.key)
+    except UnsealError as error:
+        raise LogDamagedError(f"entry {number}: {error}") from error
+    except (ValidationError, ValueError) as error:
+        raise LogDamagedError(f"entry {number} is not one that this version understands") from error
+
+
+def parse(document: dict[str, Any]) -> Record | OutcomeEntry | ErasureEntry | RetentionEntry:
+    """The entry in a JSON document.
+
+    Raises:
+        pydantic.ValidationError: this version knows no such entry.
+    """
+    return _ADAPTER.validate_python(document)
