@@ -61,7 +61,7 @@ class VerifierKey:
         Raises:
             CheckpointError: it is not that.
         """
-        name, _, rest = text.strip().partition("+")
+        name, _, rest = text.removesuffix("\n").partition("+")
         key_id, _, encoded = rest.partition("+")
         raw = _decoded(encoded)
         if not _NAME.fullmatch(name) or len(raw) != 1 + HASH or raw[:1] != _ED25519:

@@ -25,7 +25,7 @@ from runtime.audit.replay import count, differences, explained, rules_of
 from runtime.audit.verify import verify
 from tests.unit.runtime.audit.logs import EXAMPLE, ORIGIN, payloads, rewrite, segments
 
-PRIVATE = ("Mara", "Ash falls", "He asks for a song", "dusk", "turn-17", "/readyz", "b0a4")
+PRIVATE = ("Mara", "Ash falls", "He asks for a song", "dusk", "turn-17", "/readyz", "b0a4" * 16)
 
 
 @pytest.fixture
