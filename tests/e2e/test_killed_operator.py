@@ -5,6 +5,7 @@
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ SPACES = (f"killed-{number}" for number in itertools.count())
 #: More than a scenario writes; points beyond its last write end the soak.
 MOST = 60
 SAMPLE = (3, 11, 19)
+ENGINES = "app.kubernetes.io/name=engine"
 Scenario = Callable[[Kube], None]
 
 
@@ -42,8 +44,8 @@ def settled(kube: Kube) -> None:
     """Ready, of the newest spec, every member heard, and what was replaced is gone."""
     kube.ready()
     kube.says("st", "shepherd", "AllMembersAnswer", seconds=60)
-    until("three engines", lambda: len(kube.pods("app.kubernetes.io/name=engine")) == 3)
-    until("three deployments", lambda: len(kube.find("deployments")) == 3)
+    for kind in ("pods", "deployments", "services"):
+        until(f"three {kind} of engines", partial(_three, kube, kind))
 
 
 def run_through(
@@ -72,6 +74,10 @@ def run_through(
             state = end_state(kube)
             assert not [line for line in healthy.lines() if "exception" in line]
     return state, killed
+
+
+def _three(kube: Kube, kind: str) -> bool:
+    return len(kube.find(kind, ENGINES)) == 3
 
 
 def _is_settled(kube: Kube) -> bool:
