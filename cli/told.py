@@ -80,6 +80,7 @@ def _measure(told: dict[str, Any]) -> Text:
         ("█" * filled, "green"),
         ("░" * (_BAR - filled), "dim"),
         (f" {told['confidence']:.0%} of all weight, {_OUTCOMES[told['outcome']]}", "dim"),
+        (", told before" if told.get("cached") else "", "dim"),
         (f"   {told['id']}", "dim"),
     )
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from crds.base import Model
 from crds.limits import Budget, Limits, Spend
-from crds.storyteller import Sessions, Voice
+from crds.storyteller import Cache, Sessions, Voice
 
 CONFIG_KEY = "gateway.json"
 #: Where the Secret of a hosted member is mounted: ``KEYS_DIR/<member>/<key>``.
@@ -46,6 +46,7 @@ class GatewayConfig(Model):
     sessions: Sessions = Sessions()
     #: Templates by name; one that is not there is the default.
     prompts: dict[str, str] = Field(default_factory=dict)
+    cache: Cache | None = None
     #: The ConfigMap with the route table.
     routes_config_map: str
     #: Days that decisions are kept; absent: for ever.

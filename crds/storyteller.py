@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from crds.base import (
+    Decimal,
     Image,
     ListAtomic,
     ListMap,
@@ -137,6 +138,75 @@ class DecisionLog(Model):
     )
 
 
+class ExactCache(Model):
+    """Give an answer again to the very same question."""
+
+    ttl_minutes: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=10_080,
+            description="How long an answer may be given again. Default 10, at most a week.",
+        ),
+    ] = 10
+
+
+class SemanticCache(Model):
+    """Give an answer again to a question that means the same."""
+
+    min_similarity: Annotated[
+        Decimal,
+        Field(
+            description="How alike two questions must be: the cosine of their embeddings, from 0.8 "
+            "to 1, as a string. Default 0.97."
+        ),
+    ] = "0.97"
+    ttl_minutes: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=10_080,
+            description="How long an answer may be given again. Default 60, at most a week.",
+        ),
+    ] = 60
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.minSimilarity) || "
+            "(double(self.minSimilarity) >= 0.8 && double(self.minSimilarity) <= 1.0)",
+            'minSimilarity must be from "0.8" to "1"',
+            ".minSimilarity",
+        ),
+    )
+
+
+class Cache(Model):
+    """What may be answered from memory."""
+
+    exact: Annotated[
+        ExactCache | None,
+        Field(
+            description="The very same question, when the members would be told the very same: "
+            "persona, lore, player, contexts, the story so far, options. Default: never."
+        ),
+    ] = None
+
+    semantic: Annotated[
+        SemanticCache | None,
+        Field(
+            description="A question in other words, where everything else is the very same. "
+            "Default: never."
+        ),
+    ] = None
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.exact) || has(self.semantic)",
+            "set exact, semantic or both, or remove cache: an empty one keeps nothing",
+        ),
+    )
+
+
 class StorytellerSpec(Model):
     """What a Storyteller says."""
 
@@ -172,6 +242,13 @@ class StorytellerSpec(Model):
     sessions: Annotated[
         Sessions, Field(description="How long a story stays in mind. Default: see its fields.")
     ] = Sessions()
+    cache: Annotated[
+        Cache | None,
+        Field(
+            description="Answers that may be given again without asking the members. Default: "
+            "none, because a story should not repeat itself unless asked to."
+        ),
+    ] = None
     fallback: Annotated[
         Fallback | None,
         Field(description="What is said when no model can answer. Default: one quiet line."),

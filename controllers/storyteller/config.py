@@ -52,6 +52,7 @@ def gateway_config(seen: StorytellerObserved) -> GatewayConfig:
         sessions=spec.sessions,
         replicas=spec.replicas if world and world.spec.redis else 1,
         prompts=prompts,
+        cache=spec.cache,
         routes_config_map=config_map_name(spec.ensemble_ref),
         retention_days=spec.decision_log.retention_days,
     )

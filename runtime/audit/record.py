@@ -250,6 +250,20 @@ class Record(Entry):
             "it: one in twenty questions with options."
         ),
     ] = False
+    cached_from: Annotated[
+        str | None,
+        Field(
+            description="The decision whose candidates these are: nobody was asked for this one. "
+            "Absent: its own."
+        ),
+    ] = None
+    similarity: Annotated[
+        float | None,
+        Field(
+            description="How alike the question is to that of `cachedFrom`, 0 to 1. Absent: it is "
+            "the very same."
+        ),
+    ] = None
     fallback_line: Annotated[
         str, Field(description="What is said with the outcomes `Fallback` and `Abstained`.")
     ]
@@ -301,6 +315,10 @@ class Decision(Result):
     votes: list[Vote]
     dissent: list[Dissent]
     latency_ms: int
+    cached: Annotated[
+        Literal[True] | None,
+        Field(description="An earlier answer to the same question. Absent: members were asked."),
+    ] = None
 
     @classmethod
     def of(cls, record: Record) -> "Decision":
@@ -312,6 +330,7 @@ class Decision(Result):
             votes=[_vote(candidate) for candidate in record.candidates],
             dissent=_dissent(record),
             latency_ms=record.latency_ms,
+            cached=True if record.cached_from else None,
         )
 
 

@@ -49,6 +49,15 @@ IdempotencyKey = Annotated[
         examples=["turn-17"],
     ),
 ]
+CacheControl = Annotated[
+    str | None,
+    Header(
+        max_length=256,
+        description="`no-cache` asks the members even where an earlier answer could be given "
+        "again; the new answer takes its place.",
+        examples=["no-cache"],
+    ),
+]
 
 
 def games(gateway: Gateway) -> APIRouter:
@@ -180,13 +189,17 @@ def games(gateway: Gateway) -> APIRouter:
         body: Annotated[DecisionRequest, Body(openapi_examples=examples.DECISION_REQUESTS)],
         visit: Annotated[Visit, Depends(Guarded(gateway, "decide", counted=False))],
         idempotency_key: IdempotencyKey = None,
+        cache_control: CacheControl = None,
     ) -> Response:
         """Every member is asked at the same time; their weighted vote decides, or another method of
         the ensemble. When too few answer, the best of them does, or the declared fallback: the
         status is 200 in each case, and `outcome` says which. The decision is in the log once this
         answers."""
         question = Question(
-            body.question, tuple(body.options) if body.options else None, body.context
+            body.question,
+            tuple(body.options) if body.options else None,
+            body.context,
+            fresh=wants_fresh(cache_control),
         )
         record = await gateway.teller.decide(
             session, question, request.state.trace, visit, idempotency_key
@@ -318,6 +331,11 @@ def probes(gateway: Gateway) -> APIRouter:
         )
 
     return router
+
+
+def wants_fresh(cache_control: str | None) -> bool:
+    """Whether a request refuses earlier answers (RFC 9111, section 5.2.1.4)."""
+    return "no-cache" in {each.strip().lower() for each in (cache_control or "").split(",")}
 
 
 def _json(body: BaseModel, status: HTTPStatus = HTTPStatus.OK) -> Response:

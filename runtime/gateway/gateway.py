@@ -28,6 +28,7 @@ from runtime.gateway.meaning import Meaning
 from runtime.gateway.metrics import Metrics
 from runtime.gateway.paying import ListPrices, Payer
 from runtime.gateway.peers import Peers
+from runtime.gateway.recall import Recall
 from runtime.gateway.settings import Settings
 from runtime.gateway.sources import ClusterSource, FileSource, Source
 from runtime.gateway.summaries import Chronicle
@@ -128,6 +129,7 @@ class Gateway:
         self.meaning = Meaning()
         self._stack.callback(self.meaning.close)
         self.peers = Peers(http, self.settings.peers)
+        self.recall = Recall(self.metrics, self.meaning.embed)
         self.teller = Teller(
             self.following,
             self.voices,
@@ -136,6 +138,7 @@ class Gateway:
             self.peers,
             self.decisions,
             self.admission,
+            self.recall,
             self.metrics,
             self.meaning,
             self._learned(),
@@ -169,6 +172,7 @@ class Gateway:
         while found := await self.sessions.by_player(player, _BATCH):
             for session in found:
                 await self.sessions.delete(session.id)
+        self.recall.forget(lambda kept: kept.player == player)
         return await self._unindexed(await self.decisions.forget(player, by))
 
     def report(self) -> GatewayReport:
@@ -210,6 +214,7 @@ class Gateway:
         the words in them are the session's own, and are destroyed here, on record; those of a
         player stay until the player is forgotten."""
         await self.sessions.delete(session)
+        self.recall.forget(lambda kept: kept.session == session)
         await self._unindexed(await self.decisions.forget_session(session, "game"))
 
     async def _unindexed(self, erasure: ErasureEntry | None) -> ErasureEntry | None:

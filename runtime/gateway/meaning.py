@@ -67,9 +67,28 @@ class Meaning:
             for each, leader in zip(apart, found, strict=True)
         ]
 
+    async def embed(self, texts: Sequence[str]) -> "list[Matrix]":
+        """One vector of length 1 for each text.
+
+        Raises:
+            Exception: whatever the model raises; it is not asked again after that.
+        """
+        if self._broken:
+            raise RuntimeError("the model that compares texts could not be loaded")
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._thread, partial(self._vectors_of, texts))
+        except Exception:
+            self._broken = True
+            raise
+
     def close(self) -> None:
         """Let the thread go."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _vectors_of(self, texts: Sequence[str]) -> "list[Matrix]":
+        self._learn(texts)
+        return [self._vectors[text] for text in texts]
 
     def _learn(self, texts: Sequence[str]) -> None:
         if self._embedder is None:

@@ -67,3 +67,35 @@ class Metrics:
             "Entries in the log: decisions, outcomes, tombstones.",
             registry=self.registry,
         )
+        self.cache_lookups = Counter(
+            "fabula_gateway_cache_lookups",
+            "Questions that could be answered from the cache, by result.",
+            ["result"],
+            registry=self.registry,
+        )
+        self.cache_similarity = Histogram(
+            "fabula_gateway_cache_similarity",
+            "Of the most alike question in the cache, where similar ones may be answered from it.",
+            buckets=(0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 1),
+            registry=self.registry,
+        )
+        self.cache_embedding_failures = Counter(
+            "fabula_gateway_cache_embedding_failures",
+            "Questions that were not compared with others, for want of an embedding.",
+            registry=self.registry,
+        )
+        self.cache_evictions = Counter(
+            "fabula_gateway_cache_evictions",
+            "Answers that made room for newer ones.",
+            registry=self.registry,
+        )
+        self.cache_entries = Gauge(
+            "fabula_gateway_cache_entries",
+            "Answers in the cache.",
+            registry=self.registry,
+        )
+        self.cache_bytes = Gauge(
+            "fabula_gateway_cache_bytes",
+            "Bytes that they take.",
+            registry=self.registry,
+        )

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,7 @@ from runtime.gateway.paying import Payer, Tariff, within_caps
 from runtime.gateway.peers import Peers
 from runtime.gateway.poll import Ask, poll
 from runtime.gateway.prompt import Scene, draft
+from runtime.gateway.recall import Answered, Lookup, Recall, key_of
 from runtime.gateway.ruling import drafting, rule
 from runtime.gateway.summaries import Chronicle
 from runtime.gateway.tracing import Trace
@@ -71,6 +72,8 @@ class Question:
     text: str
     options: tuple[str, ...] | None
     context: str | Mapping[str, Any] | None
+    #: It wants a new answer, whatever was answered before.
+    fresh: bool = field(default=False, compare=False)
 
     def equals(self, record: Record) -> bool:
         """Whether a record answers this very question."""
@@ -94,6 +97,7 @@ class Teller:
         peers: Peers,
         decisions: DecisionLog,
         admission: Admission,
+        recall: Recall,
         metrics: Metrics,
         meaning: Meaning,
         learned: Weights,
@@ -109,6 +113,7 @@ class Teller:
         self._peers = peers
         self._decisions = decisions
         self._admission = admission
+        self._recall = recall
         self._metrics = metrics
         self._meaning = meaning
         self._learned = learned
@@ -230,9 +235,11 @@ class Teller:
         await self._guards.count(visit, session.player or f"session {session.id}")
         started = time.monotonic()
         patience = table.timeout_seconds if table else 1
-        async with self._admission.place(patience):
+        async with self._admission.place(patience), self._recall.lookup() as lookup:
             left = max(1.0, patience - (time.monotonic() - started))
-            draft, space = await self._draft(config, table, claim, question, trace, visit, left)
+            draft, space = await self._draft(
+                config, table, claim, question, trace, visit, lookup, left
+            )
             if time.monotonic() - since > HOLD_SECONDS:  # sooner it cannot have ended
                 await self._sessions.confirm(claim, LEASE_SECONDS)
             record = await self._decisions.append(
@@ -243,6 +250,7 @@ class Teller:
                     }
                 )
             )
+            lookup.keep(record)
             await self._sessions.finish(claim, record)
         self._told(record, trace, time.monotonic() - started)
         self._summarise(config, claim, record, space)
@@ -266,10 +274,11 @@ class Teller:
         question: Question,
         trace: Trace,
         visit: Visit,
+        lookup: Lookup,
         patience: float,
     ) -> tuple[Record, int]:
         """The decision before it is logged, and the tokens that turns had in its prompts."""
-        asked_at = now()
+        asked_at, deadline = now(), time.monotonic() + patience
         counting = _counting(table)
         session, seats = claim.session, self._voices.seats
         scene = Scene(
@@ -283,7 +292,7 @@ class Teller:
         drafts = [draft(config, seat.route, scene, trace.header) for seat in seats]
         space = min((each.room for each in drafts), default=config.sessions.context_tokens)
         policy = config.sessions.handover
-        cast = cast_of([seat.route for seat in seats])
+        cast = cast_of([seat.route for seat in self._voices.seats])
         place = place_of(claim, cast, space, at_most, policy)
         scene = replace(
             scene,
@@ -295,32 +304,23 @@ class Teller:
         for seat, each in zip(seats, drafts, strict=True):
             prompt = each.prompt(scene.summary, scene.turns)
             asks.append(Ask(seat, weights[seat.route.member], prompt, prompt.digest))
-        rules, seed = rules_of(counting, question.options), self.draw()
-        complete = rules.teaches and runs_to_completion(seed)
-        started = time.monotonic()
-        payer = Payer(self._guards, self._tariff, visit)
-        ask = partial(
-            poll,
-            rules=rules,
-            patience=drafting(rules, patience),
-            complete=complete,
-            group=self._meaning.group if rules.compares_texts else None,
+        judge = table.judge if table else None
+        found = await lookup.find(
+            config.cache,
+            question.text,
+            lambda: key_of(config, scene, asks, counting, judge),
+            patience,
+            fresh=question.fresh,
         )
-        candidates = await within_caps(payer, asks, patience, ask)
-        ruling = await rule(
-            payer,
-            table.judge if table else None,
-            seats,
-            config,
-            scene,
-            trace.header,
-            candidates,
-            rules,
-            seed,
-            patience - (time.monotonic() - started),
-        )
+        if found is not None:
+            answered = found.kept.answered
+        else:
+            left = deadline - time.monotonic()
+            payer = Payer(self._guards, self._tariff, visit)
+            answered = await self._ask(payer, asks, judge, counting, config, scene, trace, left)
         line = self._fallback_line(config.fallback_lines)
-        result = count(candidates, counting, question.options, line, ruling)
+        result = count(answered.candidates, counting, question.options, line, answered.ruling)
+        rules = rules_of(counting, question.options)
         record = Record(
             time=asked_at,
             namespace=config.namespace,
@@ -336,11 +336,13 @@ class Teller:
             told=[Said(role=said.role, content=said.content) for said in asks[0].prompt.turns]
             if asks
             else None,
-            candidates=explained(candidates, result, rules),
+            candidates=explained(answered.candidates, result, rules),
             counting=counting,
-            ruling=ruling,
-            seed=seed,
-            complete=complete,
+            ruling=answered.ruling,
+            seed=answered.seed,
+            complete=answered.complete and found is None,
+            cached_from=found.kept.decision if found else None,
+            similarity=found.similarity if found else None,
             fallback_line=line,
             result=result,
             latency_ms=0,
@@ -350,6 +352,42 @@ class Teller:
             actor=visit.caller.key,
         )
         return record, space
+
+    async def _ask(
+        self,
+        payer: Payer,
+        asks: Sequence[Ask],
+        judge: str | None,
+        counting: Counting,
+        config: GatewayConfig,
+        scene: Scene,
+        trace: Trace,
+        patience: float,
+    ) -> Answered:
+        rules, seed = rules_of(counting, scene.options), self.draw()
+        complete = rules.teaches and runs_to_completion(seed)
+        deadline = time.monotonic() + patience
+        ask = partial(
+            poll,
+            rules=rules,
+            patience=drafting(rules, patience),
+            complete=complete,
+            group=self._meaning.group if rules.compares_texts else None,
+        )
+        candidates = await within_caps(payer, asks, patience, ask)
+        ruling = await rule(
+            payer,
+            judge,
+            [each.seat for each in asks],
+            config,
+            scene,
+            trace.header,
+            candidates,
+            rules,
+            seed,
+            deadline - time.monotonic(),
+        )
+        return Answered(candidates, ruling, seed, complete)
 
     def _weights(
         self, seats: Sequence[Seat], counting: Counting, question: Question
@@ -378,6 +416,7 @@ class Teller:
             confidence=record.result.confidence,
             answered=[c.member for c in record.candidates if c.state == "Answered"],
             failed=[c.member for c in record.candidates if c.state in ("Failed", "Skipped")],
+            cached_from=record.cached_from,
             latency_ms=record.latency_ms,
             turn=record.place.turn if record.place else None,
             handover=record.place.handover if record.place else None,

@@ -128,6 +128,16 @@ def test_what_is_missing_is_named_and_nothing_is_made(
     assert condition(result, "Reconciling").status == "True"
 
 
+def test_what_may_be_answered_from_memory_reaches_the_gateway() -> None:
+    quiet = json.loads(
+        found(plan(observe(storyteller()), NOW), "ConfigMap")["data"]["gateway.json"]
+    )
+    assert "cache" not in quiet
+    made = storyteller(cache={"exact": {"ttlMinutes": 30}})
+    config = json.loads(found(plan(observe(made), NOW), "ConfigMap")["data"]["gateway.json"])
+    assert config["cache"] == {"exact": {"ttlMinutes": 30}}
+
+
 def test_persona_and_lore_reach_the_gateway() -> None:
     made = storyteller(worldRef="emberfall", persona={"configMapRef": {"name": "voice"}})
     maps = {"voice": {"data": {"p": "Speak low."}}, "lore": {"data": {"l": "It burns."}}}
