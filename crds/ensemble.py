@@ -131,6 +131,76 @@ class Sampling(Model):
     )
 
 
+HOSTED = "has(self.engine.openai) || has(self.engine.anthropic) || has(self.engine.google)"
+GPUS_MATCH = Rule(
+    "!has(self.engine.vllm) || !has(self.resources) || !has(self.resources.limits) || "
+    "!('nvidia.com/gpu' in self.resources.limits) || "
+    # Both spellings. Looking in a list is cheap to the cost estimate, comparing quantities is not.
+    "self.resources.limits['nvidia.com/gpu'] in [dyn(self.engine.vllm.?tensorParallel.orValue(1)), "
+    "dyn(string(self.engine.vllm.?tensorParallel.orValue(1)))]",
+    "engine.vllm.tensorParallel must equal resources.limits['nvidia.com/gpu']",
+)
+#: What the member itself is called among its variants.
+FULL = "full"
+
+
+class Variant(Model):
+    """A cheaper or quicker way to be the same member: quantized, distilled, or another model that
+    stands in. It has the member's role, sampling, weight and timeout; its pods go where the
+    member's go."""
+
+    name: Annotated[
+        MemberName,
+        Field(description="Its name, for example quantized or distilled. `full` is the member."),
+    ]
+    engine: Annotated[Engine, Field(description="What it thinks with: exactly one.")]
+    accuracy: Annotated[
+        Decimal,
+        Field(
+            description="How often it is as right as the member itself, 0 to 1, as a string: from "
+            "your own evaluation. The member has 1."
+        ),
+    ]
+    relative_cost: Annotated[
+        Decimal,
+        Field(description="What an answer costs beside the member's own, which is 1. A string."),
+    ]
+    price: Annotated[
+        Price | None,
+        Field(
+            description="What its tokens cost, for the record of each decision. Default: the list "
+            "price that Fabula ships for a hosted model, otherwise unknown."
+        ),
+    ] = None
+    image: Annotated[
+        Image | None,
+        Field(description="Container image of the engine. Default: the operator's own choice."),
+    ] = None
+    resources: Annotated[
+        Resources | None,
+        Field(description="Compute of one replica. Default: no request, no limit."),
+    ] = None
+    scaling: Annotated[Scaling | None, Field(description="How many replicas. Default: one.")] = None
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            f"self.name != '{FULL}'",
+            f"{FULL} is the member itself; choose another name",
+            ".name",
+        ),
+        Rule(
+            "!has(self.accuracy) || double(self.accuracy) <= 1.0",
+            'accuracy must be from "0" to "1"',
+            ".accuracy",
+        ),
+        GPUS_MATCH,
+        Rule(
+            f"!({HOSTED}) || !(has(self.image) || has(self.resources) || has(self.scaling))",
+            "a hosted engine runs no pod; remove image, resources and scaling",
+        ),
+    )
+
+
 class Member(Model):
     """One voice of the ensemble."""
 
@@ -198,21 +268,20 @@ class Member(Model):
         ModelCache | None, Field(description="The volume at /models. Default: an empty one.")
     ] = None
     scaling: Annotated[Scaling | None, Field(description="How many replicas. Default: one.")] = None
+    variants: Annotated[
+        list[Variant],
+        ListMap(),
+        Field(
+            max_length=4,
+            description="Other ways to be this member. `serving` says which of them is asked. "
+            "Default: none.",
+        ),
+    ] = []
 
     rules: ClassVar[tuple[Rule, ...]] = (
+        GPUS_MATCH,
         Rule(
-            "!has(self.engine.vllm) || !has(self.resources) || !has(self.resources.limits) || "
-            "!('nvidia.com/gpu' in self.resources.limits) || "
-            # Both spellings: string() of a quantity has no bound and would cost too much.
-            "self.resources.limits['nvidia.com/gpu'] == "
-            "self.engine.vllm.?tensorParallel.orValue(1) || "
-            "self.resources.limits['nvidia.com/gpu'] == "
-            "string(self.engine.vllm.?tensorParallel.orValue(1))",
-            "engine.vllm.tensorParallel must equal resources.limits['nvidia.com/gpu']",
-        ),
-        Rule(
-            "!(has(self.engine.openai) || has(self.engine.anthropic) || has(self.engine.google)) "
-            "|| !(has(self.image) || has(self.resources) || has(self.scaling) || "
+            f"!({HOSTED}) || !(has(self.image) || has(self.resources) || has(self.scaling) || "
             "has(self.modelCache) || has(self.nodeSelector) || has(self.tolerations) || "
             "has(self.runtimeClassName))",
             "a hosted engine runs no pod; remove image, resources, scaling, modelCache, "
@@ -302,6 +371,52 @@ class Consensus(Model):
     )
 
 
+class Serving(Model):
+    """Which variant of a member is asked: of those that answer, are accurate enough and quick
+    enough, the preferred one; if none is both, the most accurate one that answers."""
+
+    prefer: Annotated[
+        Literal["Accuracy", "Cost", "Latency"],
+        Field(
+            description="`Accuracy` (default): the most accurate. `Cost`: the cheapest. `Latency`: "
+            "the quickest, as the gateways measure it."
+        ),
+    ] = "Accuracy"
+    minimum_accuracy: Annotated[
+        Decimal | None,
+        Field(description="The least `accuracy` that will do, 0 to 1, as a string. Default: any."),
+    ] = None
+    target_milliseconds: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=600_000,
+            description="19 of 20 answers should be whole within this time. Default: no target.",
+        ),
+    ] = None
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.minimumAccuracy) || double(self.minimumAccuracy) <= 1.0",
+            'minimumAccuracy must be from "0" to "1"',
+            ".minimumAccuracy",
+        ),
+    )
+
+    @property
+    def words(self) -> str:
+        """The rule, for people."""
+        best = {"Accuracy": "most accurate", "Cost": "cheapest", "Latency": "quickest"}
+        limits = []
+        if self.minimum_accuracy is not None:
+            limits.append(f"with an accuracy of at least {self.minimum_accuracy}")
+        if self.target_milliseconds is not None:
+            limits.append(f"within {self.target_milliseconds} ms")
+        return " ".join(
+            [f"the {best[self.prefer]} variant that answers", " and ".join(limits)]
+        ).strip()
+
+
 class ModelEnsembleSpec(Model):
     """What a ModelEnsemble says."""
 
@@ -315,6 +430,13 @@ class ModelEnsembleSpec(Model):
         Field(min_length=1, max_length=16, description="The models that answer, 1 to 16."),
     ]
     consensus: Annotated[Consensus, Field(description="How they agree.")] = Consensus()
+    serving: Annotated[
+        Serving | None,
+        Field(
+            description="Which variant of a member is asked. Default: the member itself, and while "
+            "it is out the most accurate variant that answers."
+        ),
+    ] = None
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -339,8 +461,8 @@ class ModelEnsembleSpec(Model):
     )
 
 
-class MemberStatus(Model):
-    """What the operator sees of one member."""
+class VariantStatus(Model):
+    """What the operator sees of one variant, or of the member itself."""
 
     name: Annotated[str, Field(max_length=20, description="Its name.")]
     engine: Annotated[str, Field(max_length=16, description="What it thinks with.")]
@@ -362,6 +484,14 @@ class MemberStatus(Model):
     ] = None
 
 
+class MemberStatus(VariantStatus):
+    """What the operator sees of one member."""
+
+    variants: Annotated[
+        list[VariantStatus], ListMap(), Field(max_length=4, description="Each of its variants.")
+    ] = []
+
+
 class ModelEnsembleStatus(Status):
     """What the operator sees of a ModelEnsemble."""
 
@@ -374,6 +504,13 @@ class ModelEnsembleStatus(Status):
     routes: Annotated[
         str | None,
         Field(max_length=16, description="Digest of the route table that the gateways follow."),
+    ] = None
+    serving: Annotated[
+        str | None,
+        Field(
+            max_length=256,
+            description="Which variant of a member is asked, in words. Absent: no member has any.",
+        ),
     ] = None
 
 

@@ -4,22 +4,21 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from crds.base import MemberName, Model
+from crds.base import Decimal, MemberName, Model
 from crds.engines import EngineKind, Price
-from crds.ensemble import Sampling
+from crds.ensemble import FULL, Sampling, Serving
 
 ROUTES_KEY = "routes.json"
 
 
-class Route(Model):
-    """How to ask one member, at the revision that serves."""
+class Served(Model):
+    """One way to ask a member: what answers, at the revision that serves."""
 
-    member: str
+    variant: str = FULL
     revision: str
-    weight: Annotated[int, Field(ge=0)]
     engine: EngineKind
     model: Annotated[str, Field(description="The name to ask for.")]
-    #: Base of the member's API, without ``/v1``; absent: the provider's own address.
+    #: Base of its API, without ``/v1``; absent: the provider's own address.
     url: str | None = None
     #: File with the API key, for hosted engines.
     key_file: str | None = None
@@ -27,11 +26,33 @@ class Route(Model):
     key_secret: str | None = None
     role: str | None = None
     sampling: Sampling = Sampling()
-    timeout_seconds: Annotated[int, Field(ge=1)]
     #: Tokens of prompt and answer together that surely fit; absent: as the model list says.
     context_tokens: int | None = None
     #: Absent: as the model list says.
     price: Price | None = None
+    accuracy: Decimal = "1"
+    relative_cost: Decimal = "1"
+
+
+class Route(Served):
+    """How to ask one member, and in which other ways it could be asked."""
+
+    member: str
+    weight: Annotated[int, Field(ge=0)]
+    timeout_seconds: Annotated[int, Field(ge=1)]
+    variants: list[Served] = []
+
+    @property
+    def ways(self) -> list["Route"]:
+        """Every way to ask it as a route of its own, the member itself first."""
+        alone = self.model_copy(update={"variants": []})
+        return [
+            alone,
+            *(
+                alone.model_copy(update={name: getattr(way, name) for name in Served.model_fields})
+                for way in self.variants
+            ),
+        ]
 
 
 class RouteTable(Model):
@@ -51,4 +72,6 @@ class RouteTable(Model):
     minimum_votes: Annotated[int, Field(ge=1)]
     when_no_quorum: Literal["BestMember", "Fallback"]
     minimum_confidence_percent: Annotated[int, Field(ge=0, le=100)] = 0
+    #: Which variant of a member to ask.
+    serving: Serving = Serving()
     routes: list[Route]

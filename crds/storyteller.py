@@ -314,6 +314,14 @@ class Voice(Model):
     message: Annotated[
         str | None, Field(max_length=512, description="Why not, and what to do about it.")
     ] = None
+    variant: Annotated[
+        str | None,
+        Field(
+            max_length=512,
+            description="Which of its variants were asked lately, in steps of 10 %, by which rule, "
+            "and which are out. Absent: it has none.",
+        ),
+    ] = None
 
 
 class AuditLog(Model):

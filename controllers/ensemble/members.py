@@ -1,5 +1,6 @@
 """What becomes of one member: which revisions run, which one serves, and what to say about it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controllers.conditions import clip
@@ -11,25 +12,37 @@ from controllers.ensemble.revision import (
     controller_revision,
     revision,
 )
+from controllers.ensemble.variants import Way, ways
 from controllers.observed import EnsembleObserved
 from controllers.plan import Object
 from controllers.pods import service, url
-from crds.ensemble import Member, MemberStatus
+from crds.ensemble import FULL, Member, MemberStatus, VariantStatus
 from crds.routes import Route
 
 
 @dataclass(frozen=True)
 class MemberPlan:
-    """The part of a plan that is about one member."""
+    """The part of a plan that is about one member, its variants included."""
 
     status: MemberStatus
+    objects: tuple[Object, ...] = ()
+    route: Route | None = None
+    #: What keeps it or a variant from running, by what a person calls that.
+    faults: tuple[tuple[str, Fault], ...] = ()
+
+
+@dataclass(frozen=True)
+class _WayPlan:
+    """The part that is about one way to be the member."""
+
+    status: VariantStatus
     objects: tuple[Object, ...] = ()
     route: Route | None = None
     fault: Fault | None = None
 
 
 def plan_member(
-    member: Member, seen: EnsembleObserved, routed: str | None, owners: list[Object]
+    member: Member, seen: EnsembleObserved, routed: Mapping[str, str], owners: list[Object]
 ) -> MemberPlan:
     """Decide about a member.
 
@@ -37,82 +50,100 @@ def plan_member(
         member: as the spec has it.
         seen: everything observed, of children only the ensemble's own: a ControllerRevision of
             anybody else could name any pod.
-        routed: the revision that the live route table names for it, if any.
+        routed: the revisions that the live route table names for it, by variant.
         owners: owner references for what is made.
     """
-    if member.engine.hosted:
-        return _hosted(member, seen)
-    wanted = revision(member)
-    serving = _serving(member, wanted, routed, seen)
-    keep = sorted({wanted, serving})
-    objects = [obj for rev in keep for obj in _revision_objects(member, rev, seen, owners)]
-    labels = workload.member_labels(seen.ensemble.metadata.name, member.name)
-    budget = f"{seen.ensemble.metadata.name}-{member.name}"
-    objects.append(
-        workload.disruption_budget(budget, seen.ensemble.metadata.namespace, labels, owners)
-    )
-    fault = _fault(member, wanted, seen)
+    every = ways(member)
+    plans = [_plan_way(way, seen, routed.get(way.variant), owners) for way in every]
+    objects = [obj for plan in plans for obj in plan.objects]
+    if objects:
+        meta = seen.ensemble.metadata
+        labels = workload.member_labels(meta.name, member.name)
+        budget = f"{meta.name}-{member.name}"
+        objects.append(workload.disruption_budget(budget, meta.namespace, labels, owners))
+    full, *others = (plan.status for plan in plans)
     return MemberPlan(
-        status=_status(member, wanted, serving, fault, seen),
+        status=MemberStatus(**dict(full), variants=list(others)),
         objects=tuple(objects),
-        route=_route(member, serving, seen),
-        fault=fault if _ready(member, wanted, seen) < _desired(member) else None,
+        route=routes.joined([plan.route for plan in plans if plan.route]),
+        faults=tuple(
+            (way.label, plan.fault) for way, plan in zip(every, plans, strict=True) if plan.fault
+        ),
     )
 
 
-def _hosted(member: Member, seen: EnsembleObserved) -> MemberPlan:
-    rev = revision(member)
+def _plan_way(
+    way: Way, seen: EnsembleObserved, routed: str | None, owners: list[Object]
+) -> _WayPlan:
+    if way.member.engine.hosted:
+        return _hosted(way, seen)
+    wanted = revision(way)
+    serving = _serving(way, wanted, routed, seen)
+    keep = sorted({wanted, serving})
+    fault = _fault(way, wanted, seen)
+    return _WayPlan(
+        status=_status(way, wanted, serving, fault, seen),
+        objects=tuple(obj for rev in keep for obj in _revision_objects(way, rev, seen, owners)),
+        route=_route(way, serving, seen),
+        fault=fault if _ready(way, wanted, seen) < _desired(way) else None,
+    )
+
+
+def _hosted(way: Way, seen: EnsembleObserved) -> _WayPlan:
+    rev = revision(way)
     patience = seen.ensemble.spec.consensus.timeout_seconds
-    return MemberPlan(
-        status=MemberStatus(
-            name=member.name,
-            engine=member.engine.kind,
+    return _WayPlan(
+        status=VariantStatus(
+            name=_name_of(way),
+            engine=way.member.engine.kind,
             revision=rev,
             serving=rev,
             condition="Hosted",
             message="asked by the gateway; see the Storyteller for whether it answers",
         ),
-        route=routes.route(member, member, rev, None, patience),
+        route=routes.route(way.member, way, rev, None, patience),
     )
 
 
-def _serving(member: Member, wanted: str, routed: str | None, seen: EnsembleObserved) -> str:
+def _name_of(way: Way) -> str:
+    return way.member.name if way.variant == FULL else way.variant
+
+
+def _serving(way: Way, wanted: str, routed: str | None, seen: EnsembleObserved) -> str:
     """The wanted revision once it is ready; until then the one that was routed, if it still
     answers."""
-    if routed is None or routed == wanted or _ready(member, wanted, seen) >= _desired(member):
+    if routed is None or routed == wanted or _ready(way, wanted, seen) >= _desired(way):
         return wanted
-    stored = seen.children.get("ControllerRevision", _name(seen, member, routed))
-    return routed if stored and _ready(member, routed, seen) else wanted
+    stored = seen.children.get("ControllerRevision", _name(seen, way, routed))
+    return routed if stored and _ready(way, routed, seen) else wanted
 
 
 def _revision_objects(
-    member: Member, rev: str, seen: EnsembleObserved, owners: list[Object]
+    way: Way, rev: str, seen: EnsembleObserved, owners: list[Object]
 ) -> list[Object]:
     meta = seen.ensemble.metadata
-    name = _name(seen, member, rev)
-    labels = workload.revision_labels(meta.name, member.name, rev)
+    name = _name(seen, way, rev)
+    labels = workload.revision_labels(meta.name, way.member.name, rev, way.variant)
     stored = seen.children.get("ControllerRevision", name)
     if stored is not None:
         rendered, number = Rendered.read(stored), int(stored["revision"])
     else:
-        rendered = Rendered(member, workload.pod_template(member, seen.defaults, labels))
-        number = _next_number(member, seen)
+        template = workload.pod_template(way.member, seen.defaults, labels)
+        rendered, number = Rendered(way.member, template), _next_number(way, seen)
     return [
         controller_revision(name, meta.namespace, number, rendered, labels, owners),
-        workload.deployment(
-            name, meta.namespace, _desired(member), rendered.template, labels, owners
-        ),
+        workload.deployment(name, meta.namespace, _desired(way), rendered.template, labels, owners),
         service(name, meta.namespace, labels, owners),
     ]
 
 
-def _next_number(member: Member, seen: EnsembleObserved) -> int:
+def _next_number(way: Way, seen: EnsembleObserved) -> int:
     return (
         max(
             (
                 int(stored["revision"])
                 for stored in seen.children.of("ControllerRevision")
-                if workload.member_of(stored) == member.name
+                if workload.way_of(stored) == way.key
             ),
             default=0,
         )
@@ -120,25 +151,25 @@ def _next_number(member: Member, seen: EnsembleObserved) -> int:
     )
 
 
-def _route(member: Member, serving: str, seen: EnsembleObserved) -> Route | None:
+def _route(way: Way, serving: str, seen: EnsembleObserved) -> Route | None:
     """Stopped members are not asked; all others are, ready or not: the gateway sees first when one
     comes back."""
-    if _desired(member) == 0:
+    if _desired(way) == 0:
         return None
     meta = seen.ensemble.metadata
-    name = _name(seen, member, serving)
+    name = _name(seen, way, serving)
     stored = seen.children.get("ControllerRevision", name)
-    versioned = Rendered.read(stored).member if stored else member
+    versioned = Rendered.read(stored).member if stored else way.member
     address = url(name, meta.namespace, seen.defaults.cluster_domain)
     patience = seen.ensemble.spec.consensus.timeout_seconds
-    return routes.route(versioned, member, serving, address, patience)
+    return routes.route(versioned, way, serving, address, patience)
 
 
 def _status(
-    member: Member, wanted: str, serving: str, fault: Fault | None, seen: EnsembleObserved
-) -> MemberStatus:
-    ready, desired = _ready(member, wanted, seen), _desired(member)
-    answers = bool(_ready(member, serving, seen))
+    way: Way, wanted: str, serving: str, fault: Fault | None, seen: EnsembleObserved
+) -> VariantStatus:
+    ready, desired = _ready(way, wanted, seen), _desired(way)
+    answers = bool(_ready(way, serving, seen))
     message: str | None = None
     if desired == 0:
         condition = "Stopped"
@@ -153,10 +184,10 @@ def _status(
     else:
         condition = "Starting"
         message = f"{ready} of {desired} replicas are ready"
-    return MemberStatus.model_validate(
+    return VariantStatus.model_validate(
         {
-            "name": member.name,
-            "engine": member.engine.kind,
+            "name": _name_of(way),
+            "engine": way.member.engine.kind,
             "revision": wanted,
             "serving": serving if answers else None,
             "ready": ready,
@@ -167,21 +198,21 @@ def _status(
     )
 
 
-def _fault(member: Member, rev: str, seen: EnsembleObserved) -> Fault | None:
-    labels = workload.revision_labels(seen.ensemble.metadata.name, member.name, rev)
-    wanted = labels.items()
+def _fault(way: Way, rev: str, seen: EnsembleObserved) -> Fault | None:
+    ensemble = seen.ensemble.metadata.name
+    wanted = workload.revision_labels(ensemble, way.member.name, rev, way.variant).items()
     pods = [pod for pod in seen.pods if wanted <= pod["metadata"].get("labels", {}).items()]
-    return diagnose(pods, seen.children.get("Deployment", _name(seen, member, rev)))
+    return diagnose(pods, seen.children.get("Deployment", _name(seen, way, rev)))
 
 
-def _desired(member: Member) -> int:
-    return member.scaling.min_replicas if member.scaling else 1
+def _desired(way: Way) -> int:
+    return way.member.scaling.min_replicas if way.member.scaling else 1
 
 
-def _ready(member: Member, rev: str, seen: EnsembleObserved) -> int:
-    found = seen.children.get("Deployment", _name(seen, member, rev))
+def _ready(way: Way, rev: str, seen: EnsembleObserved) -> int:
+    found = seen.children.get("Deployment", _name(seen, way, rev))
     return int(found.get("status", {}).get("readyReplicas", 0)) if found else 0
 
 
-def _name(seen: EnsembleObserved, member: Member, rev: str) -> str:
-    return child_name(seen.ensemble.metadata.name, member.name, rev)
+def _name(seen: EnsembleObserved, way: Way, rev: str) -> str:
+    return child_name(seen.ensemble.metadata.name, way.member.name, rev, way.variant)

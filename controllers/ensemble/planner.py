@@ -10,10 +10,17 @@ from controllers.ensemble import routes
 from controllers.ensemble.members import MemberPlan, plan_member
 from controllers.ensemble.retire import retire
 from controllers.ensemble.revision import digest
+from controllers.ensemble.variants import ways
 from controllers.observed import EnsembleObserved
 from controllers.plan import Conflicts, Event, Plan, owner, split_groups
 from crds.common import API_VERSION
-from crds.ensemble import MemberStatus, ModelEnsembleStatus
+from crds.ensemble import (
+    MemberStatus,
+    ModelEnsembleSpec,
+    ModelEnsembleStatus,
+    Serving,
+    VariantStatus,
+)
 from crds.routes import ROUTES_KEY
 
 #: Seconds between looks while something is not as it should be: pods tell why they wait only when
@@ -31,10 +38,12 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     own = seen.children.owned_by(meta.uid)
     live_table = own.get("ConfigMap", routes.config_map_name(meta.name))
     before = routes.read(live_table)
-    routed = {route.member: route.revision for route in before.routes} if before else {}
+    routed: dict[str, dict[str, str]] = {}
+    for route in before.routes if before else []:
+        routed[route.member] = {way.variant: way.revision for way in route.ways}
 
     members = [
-        plan_member(member, replace(seen, children=own), routed.get(member.name), owners)
+        plan_member(member, replace(seen, children=own), routed.get(member.name, {}), owners)
         for member in ensemble.spec.members
     ]
     table = routes.config_map(
@@ -47,7 +56,8 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     desired = [obj for member in members for obj in member.objects] + [table]
     groups = [*(member.objects for member in members), (table,)]
     ours, conflicts = split_groups(groups, seen.children, meta.uid)
-    deletes, linger = retire(own, desired, [member.name for member in ensemble.spec.members], now)
+    known = [way.key for member in ensemble.spec.members for way in ways(member)]
+    deletes, linger = retire(own, desired, known, now)
 
     verdict = _verdict(seen, members, conflicts)
     status = ModelEnsembleStatus(
@@ -57,6 +67,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         members=[member.status for member in members],
         members_ready=f"{sum(_answers(m.status) for m in members)}/{len(members)}",
         routes=digest(table["data"][ROUTES_KEY]),
+        serving=_rule(ensemble.spec),
     )
     waits = [linger] if linger else []
     if verdict.reconciling or not verdict.ready:
@@ -73,8 +84,22 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     )
 
 
+def _rule(spec: ModelEnsembleSpec) -> str | None:
+    """Which variant is asked, in words; None where no member has any."""
+    if not any(member.variants for member in spec.members):
+        return None
+    return (spec.serving or Serving()).words
+
+
 def _answers(status: MemberStatus) -> bool:
-    return status.condition == "Hosted" or status.serving is not None
+    """Whether the member can answer, in whichever way."""
+    return any(part.condition == "Hosted" or part.serving is not None for _, part in _parts(status))
+
+
+def _parts(status: MemberStatus) -> list[tuple[str, VariantStatus]]:
+    """The member and its variants, by what a person calls them."""
+    variants = [(f"{status.name}/{variant.name}", variant) for variant in status.variants]
+    return [(status.name, status), *variants]
 
 
 def _verdict(
@@ -91,17 +116,20 @@ def _verdict(
             "it and this goes on by itself",
             reconciling=True,
         )
-    failing = [member for member in members if member.fault]
+    failing = [fault for member in members for fault in member.faults]
     if failing:
-        fault = failing[0].fault
-        assert fault is not None  # noqa: S101 - the line above chose those that have one
-        told = "; ".join(f"{m.status.name}: {m.status.message}" for m in failing)
-        return Verdict(False, fault.reason, told, stalled=True)
+        told = "; ".join(f"{label}: {fault.message}" for label, fault in failing)
+        return Verdict(False, failing[0][1].reason, told, stalled=True)
     silent = [member.status for member in members if not _answers(member.status)]
-    waiting = [status for status in silent if status.condition != "Stopped"]
+    waiting = [
+        (label, part)
+        for status in silent
+        for label, part in _parts(status)
+        if part.condition != "Stopped"
+    ]
     total = len(members)
     if waiting:
-        told = "; ".join(f"{status.name}: {status.message}" for status in waiting)
+        told = "; ".join(f"{label}: {part.message}" for label, part in waiting)
         return Verdict(False, "MembersStarting", told, reconciling=True)
     if len(silent) == total:
         return Verdict(
@@ -110,20 +138,20 @@ def _verdict(
             "every member has scaling.minReplicas 0; raise it for one",
             stalled=True,
         )
-    if rolling := [m.status for m in members if m.status.condition in {"RollingOut", "Starting"}]:
-        told = "; ".join(f"{status.name}: {status.message}" for status in rolling)
+    parts = [part for member in members for part in _parts(member.status)]
+    if rolling := [part for part in parts if part[1].condition in {"RollingOut", "Starting"}]:
+        told = "; ".join(f"{label}: {part.message}" for label, part in rolling)
         return Verdict(True, "RollingOut", told, reconciling=True)
     count = total - len(silent)
     return Verdict(True, "MembersReady", f"{count} of {total} members can answer")
 
 
 def _member_events(old: Sequence[MemberStatus], new: Sequence[MemberStatus]) -> tuple[Event, ...]:
-    """An Event for each member whose serving revision changed."""
-    before = {status.name: status.serving for status in old}
+    """An Event for each member or variant whose serving revision changed."""
+    before = {label: part.serving for status in old for label, part in _parts(status)}
     return tuple(
-        Event("Normal", "MemberServing", f"{status.name} answers with revision {status.serving}")
+        Event("Normal", "MemberServing", f"{label} answers with revision {part.serving}")
         for status in new
-        if status.condition != "Hosted"
-        and status.serving
-        and status.serving != before.get(status.name)
+        for label, part in _parts(status)
+        if part.condition != "Hosted" and part.serving and part.serving != before.get(label)
     )

@@ -13,14 +13,14 @@ WORKLOADS = ("Deployment", "Service", "PodDisruptionBudget")
 
 
 def retire(
-    own: Children, desired: Sequence[Object], members: Collection[str], now: datetime
+    own: Children, desired: Sequence[Object], ways: Collection[tuple[str, str]], now: datetime
 ) -> tuple[list[Delete], float | None]:
     """What to delete now, and in how many seconds to look again if something must still linger.
 
     Args:
         own: live objects that this ensemble controls; nobody else's is ever deleted.
         desired: everything that should be, the ConfigMap of the route table last.
-        members: names of the members in the spec.
+        ways: members and variants in the spec.
         now: the time.
     """
     wanted = {_key(obj) for obj in desired}
@@ -30,7 +30,7 @@ def retire(
         for obj in own.of(kind)
         if _key(obj) not in wanted and not obj["metadata"].get("deletionTimestamp")
     ]
-    history = _history(own, wanted, members)
+    history = _history(own, wanted, ways)
     if not unwanted:
         return history, None
     table = desired[-1]
@@ -42,18 +42,20 @@ def retire(
     return [*history, *(_delete(obj) for obj in unwanted)], None
 
 
-def _history(own: Children, wanted: set[tuple[str, str]], members: Collection[str]) -> list[Delete]:
-    """Old ControllerRevisions beyond the history of their member; those of a member that is gone
-    follow when nothing of it runs any more."""
+def _history(
+    own: Children, wanted: set[tuple[str, str]], ways: Collection[tuple[str, str]]
+) -> list[Delete]:
+    """Old ControllerRevisions beyond the history of their member or variant; those of one that is
+    gone follow when nothing of it runs any more."""
     running = {obj["metadata"]["name"] for obj in own.of("Deployment")}
-    old: dict[str, list[Object]] = {}
+    old: dict[tuple[str, str], list[Object]] = {}
     for stored in own.of("ControllerRevision"):
         if _key(stored) not in wanted and stored["metadata"]["name"] not in running:
-            old.setdefault(workload.member_of(stored), []).append(stored)
+            old.setdefault(workload.way_of(stored), []).append(stored)
     out = []
-    for member, revisions in old.items():
+    for way, revisions in old.items():
         newest_first = sorted(revisions, key=lambda obj: -int(obj["revision"]))
-        out += [_delete(obj) for obj in newest_first[HISTORY if member in members else 0 :]]
+        out += [_delete(obj) for obj in newest_first[HISTORY if way in ways else 0 :]]
     return out
 
 

@@ -8,26 +8,29 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from controllers.ensemble.variants import Way
 from controllers.plan import Defaults, Object
 from controllers.pods import child
-from crds.ensemble import Member
+from crds.ensemble import FULL, Member
 
 #: What may change without a new revision: how much a member counts and costs, how many replicas it
-#: has and how long it is waited for.
-UNVERSIONED = {"weight", "price", "scaling", "timeout_seconds"}
+#: has, how long it is waited for, and its variants, which have revisions of their own.
+UNVERSIONED = {"weight", "price", "scaling", "timeout_seconds", "variants"}
 #: Old revisions kept for each member.
 HISTORY = 5
+#: Longest name of a Service.
+MAX_CHILD_NAME = 63
 
 
-def revision(member: Member) -> str:
-    """Eight hex digits of the member as the person wrote it.
+def revision(way: Way) -> str:
+    """Eight hex digits of the member or variant as the person wrote it.
 
     Fields that were left out stay out, so that a default of a later version changes nothing.
     """
-    said = member.model_dump(
+    said = way.member.model_dump(
         mode="json", by_alias=True, exclude_unset=True, exclude_none=True, exclude=UNVERSIONED
     )
-    return digest(said)
+    return digest(said if way.variant == FULL else {"variant": way.variant, "member": said})
 
 
 def digest(value: object) -> str:
@@ -36,9 +39,13 @@ def digest(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def child_name(ensemble: str, member: str, rev: str) -> str:
-    """The name that Deployment, Service and ControllerRevision of a member revision share."""
-    return f"{ensemble}-{member}-{rev}"
+def child_name(ensemble: str, member: str, rev: str, variant: str = FULL) -> str:
+    """The name that Deployment, Service and ControllerRevision of a revision share. Of a long
+    variant's name it has the beginning; the revision tells it from others."""
+    if variant == FULL:
+        return f"{ensemble}-{member}-{rev}"
+    room = MAX_CHILD_NAME - len(f"{ensemble}-{member}--{rev}")
+    return f"{ensemble}-{member}-{variant[:room].rstrip('-')}-{rev}"
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,11 @@ def controller_revision(
         revision=number,
         data={
             "member": rendered.member.model_dump(
-                mode="json", by_alias=True, exclude_unset=True, exclude_none=True
+                mode="json",
+                by_alias=True,
+                exclude_unset=True,
+                exclude_none=True,
+                exclude={"variants"},
             ),
             "template": rendered.template,
         },

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from controllers.conditions import timestamp
+from controllers.ensemble.variants import Way, ways
 from controllers.ensemble.workload import ensemble_labels
 from controllers.plan import Object
 from controllers.pods import child
 from crds.engines import Engine
-from crds.ensemble import Consensus, Member, ModelEnsemble, Sampling
+from crds.ensemble import FULL, Consensus, Member, ModelEnsemble, Sampling, Serving
 from crds.gateway import KEYS_DIR
-from crds.routes import ROUTES_KEY, Route, RouteTable
+from crds.routes import ROUTES_KEY, Route, RouteTable, Served
 
 #: When the table last changed. What it no longer names is taken down a little later.
 CHANGED = "fabula.dev/routes-changed-at"
@@ -23,27 +24,31 @@ def config_map_name(ensemble: str) -> str:
     return f"{ensemble}-routes"
 
 
-def route(versioned: Member, member: Member, rev: str, url: str | None, patience: int) -> Route:
-    """How to ask a member.
+def route(versioned: Member, way: Way, rev: str, url: str | None, patience: int) -> Route:
+    """How to ask a member in one way.
 
     Args:
         versioned: the member as it was at the revision that serves: engine, role, sampling.
-        member: the member as it is in the spec: weight, price and timeout apply at once.
+        way: as it is in the spec: weight, price, timeout, accuracy and cost apply at once.
         rev: the revision that serves.
         url: base of its API inside the cluster; None for a hosted engine.
         patience: the ensemble's own timeout in seconds.
     """
+    member = way.member
     hosted = versioned.engine.hosted
     key = hosted.api_key_secret_ref if hosted else None
     return Route(
         member=member.name,
+        variant=way.variant,
         revision=rev,
         weight=member.weight,
         engine=versioned.engine.kind,
         model=hosted.model if hosted else member.name,
         url=hosted.base_url if hosted else url,
-        key_file=f"{KEYS_DIR}/{member.name}/{key.key}" if key else None,
+        key_file=f"{KEYS_DIR}/{way.key_folder}/{key.key}" if key else None,
         key_secret=key.name if key else None,
+        accuracy=way.accuracy,
+        relative_cost=way.relative_cost,
         role=versioned.role,
         sampling=versioned.sampling or Sampling(),
         timeout_seconds=min(member.timeout_seconds or patience, patience),
@@ -59,18 +64,31 @@ def context_tokens(engine: Engine) -> int | None:
     return engine.vllm.context_tokens if engine.vllm else None
 
 
+def joined(ways: Sequence[Route]) -> Route | None:
+    """One route for all ways to ask a member; None where it cannot be asked. The member itself
+    comes first; where it is stopped, the most accurate of the others."""
+    if not ways:
+        return None
+    first = ways[0]
+    if first.variant != FULL:
+        first = max(ways, key=lambda way: float(way.accuracy))
+    others = [
+        Served(**{name: getattr(way, name) for name in Served.model_fields})
+        for way in ways
+        if way is not first
+    ]
+    return first.model_copy(update={"variants": others})
+
+
 def minimum_votes(consensus: Consensus, members: Sequence[Member]) -> int:
     """Answers that a decision needs: declared, or half of the members that run and count, rounded
     up. The first one is enough where that is the method."""
     if consensus.method == "First":
         return 1
-    voters = sum(member.weight > 0 and not stopped(member) for member in members)
+    voters = sum(
+        member.weight > 0 and not all(way.stopped for way in ways(member)) for member in members
+    )
     return consensus.minimum_votes or max(1, math.ceil(voters / 2))
-
-
-def stopped(member: Member) -> bool:
-    """Whether a person has scaled it to nothing."""
-    return member.scaling is not None and member.scaling.min_replicas == 0
 
 
 def table(ensemble: ModelEnsemble, routes: list[Route]) -> RouteTable:
@@ -86,6 +104,7 @@ def table(ensemble: ModelEnsemble, routes: list[Route]) -> RouteTable:
         minimum_votes=minimum_votes(consensus, ensemble.spec.members),
         when_no_quorum=consensus.when_no_quorum,
         minimum_confidence_percent=consensus.minimum_confidence_percent,
+        serving=ensemble.spec.serving or Serving(),
         routes=routes,
     )
 

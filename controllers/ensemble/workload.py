@@ -14,10 +14,11 @@ from controllers.pods import (
     POD_SECURITY,
     child,
 )
-from crds.ensemble import Member
+from crds.ensemble import FULL, Member
 
 ENSEMBLE = "fabula.dev/ensemble"
 MEMBER = "fabula.dev/member"
+VARIANT = "fabula.dev/variant"
 REVISION = "fabula.dev/revision"
 WORLD = "fabula.dev/world"
 
@@ -30,14 +31,18 @@ def member_labels(ensemble: str, member: str) -> Object:
     return {**ensemble_labels(ensemble), MEMBER: member}
 
 
-def revision_labels(ensemble: str, member: str, rev: str) -> Object:
-    return {**member_labels(ensemble, member), REVISION: rev}
+def revision_labels(ensemble: str, member: str, rev: str, variant: str = FULL) -> Object:
+    """The variant is named only where there is one, so that a member's own pods stay as they were
+    before variants existed."""
+    named = {} if variant == FULL else {VARIANT: variant}
+    return {**member_labels(ensemble, member), **named, REVISION: rev}
 
 
-def member_of(obj: Object) -> str:
-    """The member that an object of an ensemble belongs to; empty where a label is missing."""
+def way_of(obj: Object) -> tuple[str, str]:
+    """The member and variant that an object of an ensemble belongs to; no member where a label is
+    missing."""
     labels: Object = obj["metadata"].get("labels") or {}
-    return str(labels.get(MEMBER, ""))
+    return str(labels.get(MEMBER, "")), str(labels.get(VARIANT, FULL))
 
 
 def pod_template(member: Member, defaults: Defaults, labels: Object) -> Object:
@@ -143,7 +148,8 @@ def deployment(
 
 
 def disruption_budget(name: str, namespace: str, labels: Object, owners: list[Object]) -> Object:
-    """At most one pod of a member is taken away at a time by drains."""
+    """At most one pod of a member is taken away at a time by drains, those of its variants
+    included: one stands in while another is out."""
     return child(
         "policy/v1",
         "PodDisruptionBudget",

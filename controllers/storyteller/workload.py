@@ -2,6 +2,7 @@
 them apart, and an identity that may read two ConfigMaps and nothing else."""
 
 from controllers.ensemble.routes import config_map_name
+from controllers.ensemble.variants import ways
 from controllers.plan import Defaults, Object
 from controllers.pods import (
     CONTAINER_SECURITY,
@@ -269,11 +270,12 @@ def _files(
 
 
 def _keys(ensemble: ModelEnsemble) -> list[Object]:
-    """API keys of hosted members as files. Optional: a missing one puts only its member out."""
+    """API keys of hosted members and their variants as files. Optional: a missing one puts only
+    its member or variant out."""
     sources: list[Object] = []
-    for member in ensemble.spec.members:
-        if hosted := member.engine.hosted:
+    for way in (way for member in ensemble.spec.members for way in ways(member)):
+        if hosted := way.member.engine.hosted:
             ref = hosted.api_key_secret_ref
-            items = [{"key": ref.key, "path": f"{member.name}/{ref.key}"}]
+            items = [{"key": ref.key, "path": f"{way.key_folder}/{ref.key}"}]
             sources.append({"secret": {"name": ref.name, "optional": True, "items": items}})
     return sources

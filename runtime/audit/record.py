@@ -45,6 +45,10 @@ class Candidate(Model):
     engine: str
     model: str
     weight: int
+    variant: Annotated[
+        str | None, Field(description="Which of its variants was asked. Absent: it has none.")
+    ] = None
+    why: Annotated[str | None, Field(description="Why that variant.")] = None
     state: CandidateState
     answer: Annotated[
         str | None, Field(description="The option that it chose, or its text. Absent: none.")

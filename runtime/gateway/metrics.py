@@ -35,6 +35,12 @@ class Metrics:
             ["member", "kind"],
             registry=self.registry,
         )
+        self.variants = Counter(
+            "fabula_gateway_variants_asked",
+            "Questions to members that have variants, by the variant that was asked.",
+            ["member", "variant"],
+            registry=self.registry,
+        )
         self.refused = Counter(
             "fabula_gateway_refused",
             "Requests answered with an error, by status.",

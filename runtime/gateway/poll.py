@@ -119,6 +119,8 @@ def _candidate(ask: Ask, state: str, **known: object) -> Candidate:
             "engine": route.engine,
             "model": route.model,
             "weight": ask.weight,
+            "variant": route.variant if ask.seat.why else None,
+            "why": ask.seat.why,
             "state": state,
             "sampling": route.sampling,
             "prompt_digest": ask.digest,

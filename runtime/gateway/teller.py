@@ -263,7 +263,7 @@ class Teller:
         tale = untold(claim.turns, claim.session.summary)
         last = Turn(claim.number, record.question, record.result.decision)
         if tale and sum(price(turn, at_most) for turn in (*tale, last)) > space // 2:
-            seats = self._voices.seats
+            seats = self._voices.cast()
             self._chronicle.write(claim.session.id, config, seats, claim.session.summary, tale)
 
     async def _draft(
@@ -280,7 +280,7 @@ class Teller:
         """The decision before it is logged, and the tokens that turns had in its prompts."""
         asked_at, deadline = now(), time.monotonic() + patience
         counting = _counting(table)
-        session, seats = claim.session, self._voices.seats
+        session, seats = claim.session, self._voices.cast()
         scene = Scene(
             question=question.text,
             options=question.options,

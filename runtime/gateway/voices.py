@@ -3,18 +3,20 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import aiohttp
 import structlog
 
+from crds.ensemble import FULL, Serving
 from crds.gateway import GatewayReport, StoreReport
 from crds.routes import Route, RouteTable
 from crds.storyteller import Voice
 from runtime.engines import Chunk, Engine, EngineError, Known, Prompt, Reply, collect, engine_for
 from runtime.engines import known as about
+from runtime.gateway.choosing import Option, Pace, Shares, pick
 from runtime.gateway.circuit import Circuit
 from runtime.gateway.metrics import Metrics
 from runtime.gateway.words import accept
@@ -48,6 +50,8 @@ class Member:
         #: Why it cannot answer, by its last checks. None: it can.
         self.trouble: EngineError | None = EngineError("NotReady", "it has not been checked yet")
         self._checked = False
+        #: How long its answers take.
+        self.pace = Pace()
         self._watch = asyncio.create_task(self._keep_watch())
 
     def unavailable(self) -> str | None:
@@ -59,6 +63,11 @@ class Member:
         return None
 
     @property
+    def answers(self) -> bool:
+        """Whether a question to it now would be answered, as far as is known."""
+        return self._checked and self.unavailable() is None
+
+    @property
     def voice(self) -> Voice:
         """What to report of it."""
         reason: Literal["MissingKey", "Unreachable", "Failing"] | None = None
@@ -68,7 +77,8 @@ class Member:
             message = self.trouble.message[:512]
         elif self._circuit.is_failing:
             reason, message = "Failing", f"it keeps failing: {self._put_out_by}"[:512]
-        return Voice(name=self.name, answers=reason is None, reason=reason, message=message)
+        name = self.name.partition("/")[0]
+        return Voice(name=name, answers=reason is None, reason=reason, message=message)
 
     async def ask(
         self, prompt: Prompt, patience: float, hear: Callable[[Chunk], None] | None = None
@@ -86,13 +96,18 @@ class Member:
             answer, reply = await self._attempt(prompt, patience, hear)
         except EngineError as error:
             self._failed(error)
+            if error.kind in ("Timeout", "Stalled"):
+                self.pace.took(time.monotonic() - started)
             self._metrics.member_failures.labels(self.name, error.kind).inc()
             raise
         except asyncio.CancelledError:
             self._circuit.leave()
+            self.pace.took_longer_than(time.monotonic() - started)
             raise
         self._circuit.succeed()
-        self._metrics.member_seconds.labels(self.name).observe(time.monotonic() - started)
+        seconds = time.monotonic() - started
+        self.pace.took(seconds)
+        self._metrics.member_seconds.labels(self.name).observe(seconds)
         return answer, reply
 
     async def retire(self, *, patiently: bool = True) -> None:
@@ -189,11 +204,54 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A route, the member behind it, and what is known of its model."""
+    """A way to ask a member, who answers then, and what is known of its model."""
 
     route: Route
     member: Member
     known: Known
+    #: Why this way and no other; None: there is no other.
+    why: str | None = None
+
+    @property
+    def option(self) -> Option:
+        """As the rule sees it that chooses among variants."""
+        route = self.route
+        return Option(
+            route.variant, float(route.accuracy), float(route.relative_cost), self.member.answers
+        )
+
+
+class Chair:
+    """The seats of one member: itself and its variants. One weight, whoever sits there."""
+
+    def __init__(self, seats: Sequence[Seat], serving: Serving, shares: Shares) -> None:
+        self.seats = seats
+        self.shares = shares
+        self._serving = serving
+
+    def seat(self, draw: float) -> Seat:
+        """Who is asked this time."""
+        if len(self.seats) == 1:
+            return self.seats[0]
+        measured = {seat.route.variant: seat.member.pace.p95 for seat in self.seats}
+        options = [seat.option for seat in self.seats]
+        variant, why = pick(options, self._serving, measured, draw)
+        self.shares.asked(variant)
+        seat = next(seat for seat in self.seats if seat.route.variant == variant)
+        return replace(seat, why=why)
+
+    @property
+    def voice(self) -> Voice:
+        """What to report of the member: it answers when any of its variants does."""
+        first, *others = (seat.member.voice for seat in self.seats)
+        if not others:
+            return first
+        heard = next((voice for voice in (first, *others) if voice.answers), first)
+        out = [seat.route.variant for seat in self.seats if not seat.member.voice.answers]
+        told = f"{self.shares.words}: {self._serving.words}"
+        if out:
+            told += f"; {', '.join(out)} {'is' if len(out) == 1 else 'are'} out"
+        return heard.model_copy(update={"variant": told[:512]})
 
 
 class Voices:
@@ -212,19 +270,33 @@ class Voices:
         self._rng = rng or random.Random()  # noqa: S311  (jitter)
         self._make = make
         self._retiring: set[asyncio.Task[None]] = set()
-        self.seats: tuple[Seat, ...] = ()
+        self.chairs: tuple[Chair, ...] = ()
+
+    @property
+    def seats(self) -> tuple[Seat, ...]:
+        """The members themselves, whichever of their variants is asked."""
+        return tuple(chair.seats[0] for chair in self.chairs)
+
+    def cast(self) -> tuple[Seat, ...]:
+        """Who is asked for one question: each member, in the variant that the rule picks."""
+        seats = tuple(chair.seat(self._rng.random()) for chair in self.chairs)
+        for seat in seats:
+            if seat.why is not None:
+                self._metrics.variants.labels(seat.route.member, seat.route.variant).inc()
+        return seats
 
     def take(self, table: RouteTable) -> None:
         """Follow a new table. Members whose engine stays keep what is known of them; questions
         that are under way finish with whom they asked."""
-        known = {_identity(seat.route): seat.member for seat in self.seats}
-        self.seats = tuple(
-            Seat(
-                route,
-                known.pop(identity)
-                if (identity := _identity(route)) in known
-                else self._member(route),
-                about(route),
+        known = {
+            _identity(seat.route): seat.member for chair in self.chairs for seat in chair.seats
+        }
+        shares = {chair.seats[0].route.member: chair.shares for chair in self.chairs}
+        self.chairs = tuple(
+            Chair(
+                [Seat(way, self._kept(way, known), about(way)) for way in route.ways],
+                table.serving,
+                shares.get(route.member) or Shares(),
             )
             for route in table.routes
         )
@@ -235,7 +307,7 @@ class Voices:
 
     def report(self, table: RouteTable | None) -> tuple[list[Voice], bool]:
         """Each member, and whether enough of them answer for a decision by vote."""
-        voices = [seat.member.voice for seat in self.seats]
+        voices = [chair.voice for chair in self.chairs]
         able = sum(
             voice.answers and seat.route.weight > 0
             for voice, seat in zip(voices, self.seats, strict=True)
@@ -246,17 +318,26 @@ class Voices:
         """Let go of every member, whatever it is doing."""
         for task in self._retiring:
             task.cancel()
-        retiring = (seat.member.retire(patiently=False) for seat in self.seats)
+        retiring = (
+            seat.member.retire(patiently=False) for chair in self.chairs for seat in chair.seats
+        )
         await asyncio.gather(*retiring, *self._retiring, return_exceptions=True)
 
+    def _kept(self, way: Route, known: dict[tuple[object, ...], Member]) -> Member:
+        """Whoever is known under this identity, taken from there, or somebody new."""
+        identity = _identity(way)
+        return known.pop(identity) if identity in known else self._member(way)
+
     def _member(self, route: Route) -> Member:
-        return Member(route.member, self._make(route, self._http), self._metrics, self._rng)
+        name = route.member if route.variant == FULL else f"{route.member}/{route.variant}"
+        return Member(name, self._make(route, self._http), self._metrics, self._rng)
 
 
 def _identity(route: Route) -> tuple[object, ...]:
     """What makes it the same engine."""
     return (
         route.member,
+        route.variant,
         route.revision,
         route.engine,
         route.model,

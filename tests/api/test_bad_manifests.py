@@ -13,6 +13,7 @@ from tests.api.examples import (
     changed,
     hosted,
     member,
+    variant,
     vllm,
 )
 from tests.api.server import Server
@@ -23,6 +24,7 @@ HOSTED = {"model": "m-1", "apiKeySecretRef": KEY}
 ENGINES = "set exactly one of llamacpp, vllm, openai, anthropic, google"
 M0 = "spec.members[0]"
 E0 = f"{M0}.engine"
+V0 = f"{M0}.variants[0]"
 AT_LEAST_0 = "greater than or equal to 0"
 MATCH = "should match"
 LABEL = "DNS label of at most 24 characters"
@@ -121,6 +123,18 @@ ROWS = [
         f"{M0}.sampling.temperature", MATCH),
     bad("negative temperature", ENSEMBLE, f"{M0}.sampling.temperature", "-1",
         f"{M0}.sampling.temperature", MATCH),
+    bad("a cache of nothing", STORYTELLER, "spec.cache", {}, "spec.cache",
+        "an empty one keeps nothing"),
+    bad("a cache for no time", STORYTELLER, "spec.cache.exact", {"ttlMinutes": 0},
+        "spec.cache.exact.ttlMinutes", "greater than or equal to 1"),
+    bad("a cache for what is hardly alike", STORYTELLER, "spec.cache.semantic",
+        {"minSimilarity": "0.79"}, "spec.cache.semantic.minSimilarity",
+        'minSimilarity must be from "0.8" to "1"'),
+    bad("a cache for what is more than the same", STORYTELLER, "spec.cache.semantic",
+        {"minSimilarity": "1.01"}, "spec.cache.semantic.minSimilarity",
+        'minSimilarity must be from "0.8" to "1"'),
+    bad("a cache for ever", STORYTELLER, "spec.cache.exact", {"ttlMinutes": 10081},
+        "spec.cache.exact.ttlMinutes", "less than or equal to 10080"),
     # Quantities.
     bad("a quantity in words", STORYTELLER, "spec.decisionLog.storage", "plenty",
         "spec.decisionLog.storage", MATCH),
@@ -180,6 +194,40 @@ ROWS = [
     bad("no pages", STORYTELLER, "spec.cors.origins", [], "spec.cors.origins", "at least 1 items"),
     bad("a page twice", STORYTELLER, "spec.cors.origins", ["https://a.example"] * 2,
         "spec.cors.origins[1]", "Duplicate value"),
+    # Variants.
+    bad("a variant that poses as the member", ENSEMBLE, f"{M0}.variants", [variant("full")],
+        f"{V0}.name", "full is the member itself; choose another name"),
+    bad("a variant of no accuracy", ENSEMBLE, f"{M0}.variants", [member("x", relativeCost="1")],
+        f"{V0}.accuracy", "Required"),
+    bad("a variant of no cost", ENSEMBLE, f"{M0}.variants", [member("x", accuracy="1")],
+        f"{V0}.relativeCost", "Required"),
+    bad("a variant without an engine", ENSEMBLE, f"{M0}.variants",
+        [{"name": "x", "accuracy": "1", "relativeCost": "1"}], f"{V0}.engine", "Required"),
+    bad("better than right", ENSEMBLE, f"{M0}.variants", [variant("x", accuracy="1.01")],
+        f"{V0}.accuracy", 'accuracy must be from "0" to "1"'),
+    bad("accuracy as a float", ENSEMBLE, f"{M0}.variants", [variant("x", accuracy=0.9)],
+        f"{V0}.accuracy", "must be of type string"),
+    bad("a negative cost", ENSEMBLE, f"{M0}.variants", [variant("x", relativeCost="-1")],
+        f"{V0}.relativeCost", MATCH),
+    bad("a variant with a weight", ENSEMBLE, f"{M0}.variants", [variant("x", weight=2)],
+        f'unknown field "{V0}.weight"'),
+    bad("a variant with variants", ENSEMBLE, f"{M0}.variants", [variant("x", variants=[])],
+        f'unknown field "{V0}.variants"'),
+    bad("two variants of one name", ENSEMBLE, f"{M0}.variants", [variant("x"), variant("x")],
+        f"{M0}.variants[1]", "Duplicate value"),
+    bad("five variants", ENSEMBLE, f"{M0}.variants", [variant(f"v{i}") for i in range(5)],
+        f"{M0}.variants", "at most 4 items"),
+    bad("a variant of other GPUs than its model spans", ENSEMBLE, f"{M0}.variants",
+        [vllm("x", gpus=4, accuracy="1", relativeCost="1")], V0, "tensorParallel must equal"),
+    bad("a pod for a hosted variant", ENSEMBLE, f"{M0}.variants",
+        [hosted("x", "openai", image="x:1", accuracy="1", relativeCost="1")], V0,
+        "a hosted engine runs no pod; remove image, resources and scaling"),
+    bad("a preference that there is not", ENSEMBLE, "spec.serving.prefer", "Beauty",
+        "spec.serving.prefer", 'supported values: "Accuracy", "Cost", "Latency"'),
+    bad("an accuracy that nobody has", ENSEMBLE, "spec.serving.minimumAccuracy", "1.1",
+        "spec.serving.minimumAccuracy", 'minimumAccuracy must be from "0" to "1"'),
+    bad("an answer in no time", ENSEMBLE, "spec.serving.targetMilliseconds", 0,
+        "spec.serving.targetMilliseconds", "greater than or equal to 1"),
     # Words.
     bad("a member in capitals", ENSEMBLE, f"{M0}.name", "Bard", f"{M0}.name", MATCH),
     bad("a member of 21 characters", ENSEMBLE, f"{M0}.name", "b" * 21, f"{M0}.name", "20"),

@@ -21,6 +21,7 @@ from tests.api.examples import (
     hosted,
     manifest,
     member,
+    variant,
     vllm,
 )
 from tests.api.server import API, Server
@@ -74,8 +75,32 @@ GOOD = [
     changed(ENSEMBLE, "spec.consensus", {"method": "First", "minimumVotes": 1}),
     changed(ENSEMBLE, "spec.consensus.minimumConfidencePercent", 60),
     changed(ENSEMBLE, "spec.consensus.prose", "Cluster"),
+    manifest(
+        "ModelEnsemble",
+        "varied",
+        {
+            "members": [
+                vllm(
+                    "sage",
+                    variants=[
+                        variant("quantized", accuracy="0.98", resources={"limits": {"cpu": 2}}),
+                        vllm("distilled", gpus=2, accuracy="0.95", relativeCost="0.1"),
+                        vllm("other", gpus="2", accuracy="1", relativeCost="12.5"),
+                        hosted("cloud", "openai", accuracy="0", relativeCost="0"),
+                    ],
+                ),
+                hosted("oracle", "google", variants=[variant("here", scaling={"minReplicas": 2})]),
+            ],
+            "serving": {"prefer": "Cost", "minimumAccuracy": "0.95", "targetMilliseconds": 300},
+        },
+    ),
+    changed(ENSEMBLE, "spec.serving", {}),
     changed(STORYTELLER, "spec.decisionLog", {"storage": 1073741824}),
     changed(STORYTELLER, "spec.decisionLog", {"retentionDays": 400}),
+    changed(STORYTELLER, "spec.cache.exact", {}),
+    changed(STORYTELLER, "spec.cache.exact", {"ttlMinutes": 10080}),
+    changed(STORYTELLER, "spec.cache.semantic", {}),
+    changed(STORYTELLER, "spec.cache", {"exact": {}, "semantic": {"minSimilarity": "0.8"}}),
     changed(changed(STORYTELLER, "spec.worldRef", "emberfall"), "spec.replicas", 9),
     changed(WORLD, "spec.budget", {"dailyUSD": "900", "monthlyUSD": "20000.50"}),
     changed(STORYTELLER, "spec.apiKeysSecretRef", {"name": "storyteller-keys"}),

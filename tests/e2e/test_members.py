@@ -2,11 +2,11 @@
 
 import os
 import signal
-from pathlib import Path
 
 from devcluster import Cluster
 from tests.e2e import worlds
 from tests.e2e.kube import Game, Kube, until
+from tests.e2e.processes import processes
 
 
 def test_editing_a_member_rolls_only_that_member(kube: Kube, game: Game) -> None:
@@ -34,20 +34,6 @@ def test_a_broken_edit_leaves_the_old_revision_serving(kube: Kube, game: Game) -
     assert len(game.ask(game.session())["votes"]) == 3
     kube.apply(worlds.ensemble())
     kube.ready()
-
-
-def processes(pod: str) -> list[int]:
-    """Main processes of a pod's engine container on this machine, by the pod's uid."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            group = (folder / "cgroup").read_text()
-            command = (folder / "cmdline").read_text()
-        except OSError:
-            continue  # it ended while we looked
-        if pod in group and "runtime.llamacpp" in command:
-            found.append(int(folder.name))
-    return found
 
 
 def test_a_frozen_member_is_noticed_and_the_story_goes_on(

@@ -1,0 +1,63 @@
+"""The ways to be a member: itself and its variants, each as a member of its own, so that revisions,
+pods and roll-outs know no difference."""
+
+from dataclasses import dataclass
+
+from crds.ensemble import FULL, Member, Variant
+
+#: What a variant says for itself. All else is the member's.
+_OWN = {"engine", "price", "image", "resources", "scaling"}
+#: Where pods go, which a hosted engine has no use for.
+_PLACEMENT = {"node_selector", "tolerations", "runtime_class_name", "model_cache"}
+
+
+@dataclass(frozen=True)
+class Way:
+    """One of them. ``member`` has the variant's engine, price, image, resources and scaling."""
+
+    member: Member
+    variant: str = FULL
+    accuracy: str = "1"
+    relative_cost: str = "1"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from the other ways of an ensemble."""
+        return self.member.name, self.variant
+
+    @property
+    def label(self) -> str:
+        """What a person calls it."""
+        name = self.member.name
+        return name if self.variant == FULL else f"{name}/{self.variant}"
+
+    @property
+    def key_folder(self) -> str:
+        """Where its API key is mounted, below the folder of all keys."""
+        name = self.member.name
+        return name if self.variant == FULL else f"{name}.{self.variant}"
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a person has scaled it to nothing."""
+        return self.member.scaling is not None and self.member.scaling.min_replicas == 0
+
+
+def ways(member: Member) -> list[Way]:
+    """Every way to be this member, itself first."""
+    return [
+        Way(member),
+        *(
+            Way(_disguised(member, variant), variant.name, variant.accuracy, variant.relative_cost)
+            for variant in member.variants
+        ),
+    ]
+
+
+def _disguised(member: Member, variant: Variant) -> Member:
+    shared = member.model_fields_set - _OWN - {"variants"}
+    if variant.engine.hosted:
+        shared -= _PLACEMENT
+    said = {name: getattr(member, name) for name in shared}
+    own = {name: getattr(variant, name) for name in variant.model_fields_set & _OWN}
+    return Member(**said, **own)
