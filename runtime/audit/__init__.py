@@ -2,7 +2,7 @@
 
 from runtime.audit.kinds import ErasureEntry, OutcomeEntry
 from runtime.audit.log import DecisionLog
-from runtime.audit.record import Candidate, Decision, Place, Record, Ruling, TokenCount
+from runtime.audit.record import Candidate, Decision, Place, Record, Ruling, TokenCount, Vote
 from runtime.audit.replay import replay
 from runtime.audit.segments import LogDamagedError
 
@@ -17,5 +17,6 @@ __all__ = [
     "Record",
     "Ruling",
     "TokenCount",
+    "Vote",
     "replay",
 ]

@@ -222,7 +222,13 @@ class Record(Entry):
     storyteller: str
     world: str | None = None
     ensemble: Annotated[str | None, Field(description="Whom it asked.")] = None
-    session: str
+    session: Annotated[
+        str | None, Field(description="Absent: a completion, which belongs to no session.")
+    ] = None
+    model: Annotated[
+        str | None,
+        Field(description="Who was asked by a completion: the storyteller, or one member alone."),
+    ] = None
     place: Annotated[
         Place | None, Field(description="Its turn in the session. Absent: an older record.")
     ] = None
@@ -302,6 +308,17 @@ class Vote(Model):
         str | None, Field(description="Why it gave no answer. Absent when it was not needed.")
     ] = None
 
+    @classmethod
+    def of(cls, candidate: Candidate) -> "Vote":
+        """The view of a candidate."""
+        return cls(
+            member=candidate.member,
+            answer=candidate.answer,
+            weight=candidate.weight,
+            latency_ms=candidate.latency_ms,
+            error=candidate.error,
+        )
+
 
 class Dissent(Model):
     """An answer that lost, and who gave it."""
@@ -315,7 +332,7 @@ class Decision(Result):
     """What a game gets: the result, who said what, and the id under which all of it is kept."""
 
     id: str
-    session: str
+    session: str | None = None
     votes: list[Vote]
     dissent: list[Dissent]
     latency_ms: int
@@ -331,31 +348,24 @@ class Decision(Result):
             **record.result.model_dump(exclude={"ballot"}),
             id=record.id,
             session=record.session,
-            votes=[_vote(candidate) for candidate in record.candidates],
+            votes=[Vote.of(candidate) for candidate in record.candidates],
             dissent=_dissent(record),
             latency_ms=record.latency_ms,
             cached=True if record.cached_from else None,
         )
 
 
-def subject_of(player: str | None, session: str) -> str:
-    """Whose key seals what is said in a session."""
-    return f"session:{session}" if player is None else player_subject(player)
+def subject_of(player: str | None, session: str | None) -> str:
+    """Whose key seals what is said: the player's, or else the session's. Completions of nobody in
+    particular share one."""
+    if player is not None:
+        return player_subject(player)
+    return "completions" if session is None else f"session:{session}"
 
 
 def player_subject(player: str) -> str:
     """The subject that a player is."""
     return f"player:{player}"
-
-
-def _vote(candidate: Candidate) -> Vote:
-    return Vote(
-        member=candidate.member,
-        answer=candidate.answer,
-        weight=candidate.weight,
-        latency_ms=candidate.latency_ms,
-        error=candidate.error,
-    )
 
 
 def _dissent(record: Record) -> list[Dissent]:

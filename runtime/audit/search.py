@@ -12,10 +12,10 @@ from runtime.audit.kinds import ErasureEntry, RetentionEntry, Stored
 from runtime.audit.record import Record
 
 #: Raise it when what is indexed changes: an older index is then made again.
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS decisions (
-    number INTEGER PRIMARY KEY, time TEXT NOT NULL, session TEXT NOT NULL, player TEXT,
+    number INTEGER PRIMARY KEY, time TEXT NOT NULL, session TEXT, player TEXT,
     outcome TEXT NOT NULL, key TEXT
 );
 CREATE INDEX IF NOT EXISTS decisions_by_player ON decisions (player, number);

@@ -1,5 +1,6 @@
 """The HTTP API: sessions, decisions, and what the gateway says of itself."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -28,6 +29,7 @@ from runtime.gateway.models import (
 from runtime.gateway.peers import HEADER as PEER
 from runtime.gateway.problems import unknown_decision
 from runtime.gateway.teller import Question
+from runtime.gateway.telling import told, wants_events
 from runtime.sessions import Session
 from runtime.sessions.store import MAX_BY_PLAYER
 
@@ -178,8 +180,9 @@ def games(gateway: Gateway) -> APIRouter:
         "/sessions/{session}/decisions",
         summary="Ask for a decision",
         response_model=Decision,
-        responses=examples.responses(
-            200, examples.DECISION, 401, 403, 404, 409, 410, 413, 422, 429, 503
+        responses=examples.streamed(
+            examples.responses(200, examples.DECISION, 401, 403, 404, 409, 410, 413, 422, 429, 503),
+            examples.DECISION_EVENTS,
         ),
         tags=["decisions"],
     )
@@ -194,17 +197,23 @@ def games(gateway: Gateway) -> APIRouter:
         """Every member is asked at the same time; their weighted vote decides, or another method of
         the ensemble. When too few answer, the best of them does, or the declared fallback: the
         status is 200 in each case, and `outcome` says which. The decision is in the log once this
-        answers."""
+        answers.
+
+        With `Accept: text/event-stream` it is told while it is made: an event `candidate` for each
+        member that answers, fails or is out (one of the `votes`), then `decision`, or `problem` if
+        it fails after that. A client that goes away ends it, unless it has an Idempotency-Key."""
         question = Question(
             body.question,
             tuple(body.options) if body.options else None,
             body.context,
             fresh=wants_fresh(cache_control),
         )
-        record = await gateway.teller.decide(
-            session, question, request.state.trace, visit, idempotency_key
+        decide = partial(
+            gateway.teller.decide, session, question, request.state.trace, visit, idempotency_key
         )
-        return _json(Decision.of(record))
+        if wants_events(request.headers.get("accept", "")):
+            return await told(request, lambda watch: decide(watch=watch))
+        return _json(Decision.of(await decide()))
 
     @router.get(
         "/decisions/{decision}",
@@ -224,7 +233,9 @@ def games(gateway: Gateway) -> APIRouter:
             record = await gateway.decisions.get(decision)
         else:
             record = await gateway.teller.record(decision, visit)
-        return unknown_decision(decision) if record is None else _json(record)
+        if record is None:
+            return unknown_decision(decision).response()
+        return _json(record)
 
     @router.get(
         "/decisions",

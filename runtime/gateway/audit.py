@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Request
 from fastapi.responses import PlainTextResponse, Response
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from crds.base import Model
 from crds.checkpoint import claimed
@@ -45,6 +45,15 @@ class ConsistencyProof(Model):
 
 class OutcomeRequest(Model):
     """What became of a decision: the right answer, a score, or both."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": [name], "properties": {name: {"type": "string"}}}
+                for name in ("answer", "score")
+            ]
+        }
+    )
 
     answer: Annotated[
         Line | None, Field(max_length=4000, description="What would have been right.")
@@ -97,7 +106,7 @@ def audits(gateway: Gateway) -> APIRouter:
         """The way from the entry to the root of the checkpoint beside it. A decision that is too
         new to be signed is signed now."""
         if await gateway.decisions.get(decision) is None:
-            return unknown_decision(decision)
+            return unknown_decision(decision).response()
         found = await gateway.attestation.inclusion(number_of(decision))
         return _json(
             InclusionProof(
@@ -115,7 +124,7 @@ def audits(gateway: Gateway) -> APIRouter:
         dependencies=[reads],
         summary="Prove that the log only grew",
         response_model=ConsistencyProof,
-        responses=examples.responses(200, examples.CONSISTENCY, 401, 403, 422, 429, 503),
+        responses=examples.responses(200, examples.CONSISTENCY, 401, 403, 404, 422, 429, 503),
     )
     async def consistency(
         start: Annotated[
@@ -129,11 +138,11 @@ def audits(gateway: Gateway) -> APIRouter:
             size = claimed(await gateway.attestation.checkpoint()).size
             return problem(
                 "beyond-the-log",
-                HTTPStatus.UNPROCESSABLE_ENTITY,
+                HTTPStatus.NOT_FOUND,
                 "The log is not that long",
                 f"from is {start} and the signed log has {size} entries; ask from a size that an "
                 "earlier checkpoint of this gateway had",
-            )
+            ).response()
         return _json(
             ConsistencyProof(
                 start=start,
@@ -164,7 +173,7 @@ def audits(gateway: Gateway) -> APIRouter:
         )
         written = await gateway.decisions.post(entry)
         if written is None:
-            return unknown_decision(decision)
+            return unknown_decision(decision).response()
         return _json(written, HTTPStatus.CREATED)
 
     @router.delete(
@@ -208,7 +217,7 @@ def audits(gateway: Gateway) -> APIRouter:
                 "Not every gateway was reached",
                 "the words are destroyed here and not yet in the log of every replica; wait until "
                 "all of them are ready and send it again",
-            )
+            ).response()
         if erasure is None and elsewhere:
             return Response(status_code=HTTPStatus.NO_CONTENT)
         if erasure is None:
@@ -217,7 +226,7 @@ def audits(gateway: Gateway) -> APIRouter:
                 HTTPStatus.NOT_FOUND,
                 "No such player",
                 f"nothing is kept of {player[:80]!r}; give the name exactly as sessions do",
-            )
+            ).response()
         return _json(erasure)
 
     return router

@@ -1,5 +1,6 @@
 """The examples in the OpenAPI document: one small story, the same everywhere."""
 
+import json
 from typing import Any
 
 from fastapi.openapi.models import Example
@@ -53,7 +54,7 @@ RECORD: dict[str, Any] = {
     "world": "emberfall",
     "ensemble": "narrators",
     "session": SESSION_ID,
-    "place": {"turn": 17, "chapter": 1, "firstTurn": 1, "cast": "c71e04d2b0a45d01"},
+    "place": {"turn": 17, "chapter": 1, "firstTurn": 1, "cast": "c71e04d2a45d0b01"},
     "player": "Mara",
     **_QUESTION.dump(),
     "told": [
@@ -193,7 +194,24 @@ ERASURE: dict[str, Any] = {
     "by": "support",
 }
 
+#: The form of one server-sent event.
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+    "required": ["data"],
+}
+DECISION_EVENTS = (
+    "id: 1\nevent: candidate\ndata: "
+    '{"member":"chronicler","answer":"He asks for a song","weight":4,"latencyMs":412}\n\n'
+    f"id: 2\nevent: decision\ndata: {json.dumps(DECISION)}\n\n"
+)
+
 _PROBLEMS = {
+    400: (
+        "bad-request",
+        "Bad Request",
+        "POST /v1/sessions: the body cannot be read; see /openapi.json for what there is",
+    ),
     401: (
         "unauthenticated",
         "No API key that is known",
@@ -239,7 +257,7 @@ def responses(status: int, example: dict[str, Any], *others: int) -> dict[int | 
 def problems(*codes: int) -> dict[int | str, Any]:
     """Problems, each with an example."""
     described: dict[int | str, Any] = {}
-    for code in codes:
+    for code in (400, *codes) if 413 in codes else codes:  # what has a body
         name, title, detail = _PROBLEMS[code]
         described[code] = {
             "description": title,
@@ -256,3 +274,12 @@ def problems(*codes: int) -> dict[int | str, Any]:
             },
         }
     return described
+
+
+def streamed(described: dict[int | str, Any], events: str) -> dict[int | str, Any]:
+    """The same, where the good answer may come as events."""
+    content = {
+        **described[200]["content"],
+        "text/event-stream": {"schema": EVENT, "example": events},
+    }
+    return {**described, 200: {**described[200], "content": content}}

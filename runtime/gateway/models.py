@@ -24,7 +24,7 @@ _MOMENT = r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9:.]{2,12}Z?)?)?)?$"
 
 def _well_formed(context: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
     """Facts that can be written down as they are."""
-    if _depth(context) > MAX_CONTEXT_DEPTH:
+    if depth(context, MAX_CONTEXT_DEPTH) > MAX_CONTEXT_DEPTH:
         raise ValueError(f"context may nest {MAX_CONTEXT_DEPTH} levels deep; flatten it")
     try:
         json.dumps(context, ensure_ascii=False, allow_nan=False).encode()
@@ -35,17 +35,18 @@ def _well_formed(context: str | dict[str, Any] | None) -> str | dict[str, Any] |
     return context
 
 
-def _depth(value: object) -> int:
-    depth, level = 0, [value]
-    while level and depth <= MAX_CONTEXT_DEPTH:
-        depth += 1
+def depth(value: object, limit: int) -> int:
+    """Levels of JSON; what is deeper than ``limit`` is not looked at further."""
+    levels, level = 0, [value]
+    while level and levels <= limit:
+        levels += 1
         level = [
             inner
             for outer in level
             if isinstance(outer, dict | list)
             for inner in (outer.values() if isinstance(outer, dict) else outer)
         ]
-    return depth if level else depth - 1
+    return levels if level else levels - 1
 
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -121,6 +122,7 @@ class DecisionRequest(Model):
             min_length=2,
             max_length=20,
             description="What may be decided. Left out: the answer is free text.",
+            json_schema_extra={"uniqueItems": True},
         ),
     ] = None
     context: Context = None

@@ -32,17 +32,27 @@ class Ask:
 Group = Callable[[Sequence[Candidate], float], Awaitable[list[Candidate]]]
 
 
+#: Called with each candidate as it becomes known.
+Watch = Callable[[Candidate], None]
+
+
+def unwatched(candidate: Candidate) -> None:
+    """Nobody watches."""
+
+
 async def poll(
     asks: Sequence[Ask],
     rules: Rules,
     patience: float,
     *,
+    watch: Watch = unwatched,
     complete: bool = False,
     group: Group | None = None,
 ) -> list[Candidate]:
     """One candidate for each ask, in the same order. Stops, and cancels who is left, when nobody
     left could change the result, or with ``complete`` when nobody is left; lasts no longer than
-    ``patience`` seconds."""
+    ``patience`` seconds. ``watch`` hears of everyone who answers, fails or is out, as it happens;
+    not of those who are cancelled."""
     started = time.monotonic()
     candidates: list[Candidate] = []
     tasks: dict[asyncio.Task[Candidate], int] = {}
@@ -50,6 +60,7 @@ async def poll(
         reason = ask.withheld or ask.seat.member.unavailable()
         if reason is not None:
             candidates.append(_candidate(ask, "Skipped", error=reason))
+            watch(candidates[-1])
             continue
         candidates.append(_candidate(ask, "Cancelled"))
         allowed = min(float(ask.seat.route.timeout_seconds), patience)
@@ -73,6 +84,7 @@ async def poll(
                     arrived += 1
                     candidate = candidate.model_copy(update={"arrived": arrived})
                 candidates[tasks[task]] = candidate
+                watch(candidate)
             if group is not None:
                 left = started + patience - time.monotonic()
                 candidates = await group(candidates, max(0.0, left))
@@ -94,11 +106,16 @@ async def _one(ask: Ask, patience: float) -> Candidate:
         answer, reply = await ask.seat.member.ask(ask.prompt, patience)
     except EngineError as error:
         return _candidate(ask, "Failed", error=str(error), latency_ms=_milliseconds(started))
+    return answered(ask, answer, reply, _milliseconds(started))
+
+
+def answered(ask: Ask, answer: str, reply: Reply, latency_ms: int) -> Candidate:
+    """The part of a member that answered."""
     return _candidate(
         ask,
         "Answered",
         answer=answer,
-        latency_ms=_milliseconds(started),
+        latency_ms=latency_ms,
         tokens=tokens_of(reply),
         cost_usd=ask.seat.known.cost_usd(reply.usage),
         certainty=None if reply.certainty is None else round(reply.certainty, 4),

@@ -18,9 +18,10 @@ from typing import Any
 
 import structlog
 
+from crds.ensemble import Sampling
 from crds.gateway import GatewayConfig
 from crds.routes import Route
-from runtime.engines import Prompt, known
+from runtime.engines import Message, Prompt, known
 from runtime.prompts import DEFAULTS, NAMES, TemplateError, Trusted, template
 from runtime.prompts import harmless as cleaned
 from runtime.sessions import Fact, Summary, Turn
@@ -116,6 +117,38 @@ def window(config: GatewayConfig, route: Route) -> int:
     """Tokens that a request to this member may have, its answer included."""
     most = config.sessions.context_tokens
     return min(most, known(route).context_tokens or most)
+
+
+def converse(
+    config: GatewayConfig,
+    route: Route,
+    messages: Sequence[Message],
+    sampling: Sampling,
+    *,
+    options: tuple[str, ...] | None = None,
+    stop: tuple[str, ...] = (),
+    traceparent: str | None = None,
+) -> Prompt:
+    """The prompt of one member for a conversation that the game leads itself. Lore, persona and
+    role come first, then the messages, in which no mark of a chat template is left."""
+    said = [Message(each.role, harmless(each.content, len(each.content))) for each in messages]
+    told = config.prompts.get(SYSTEM), config.title, config.persona, route.role or ""
+    system = [_introduction(*told, lore=_clip(config.lore, LORE))]
+    while said and said[0].role == "system":  # many chat templates know one system message only
+        system.append(said.pop(0).content)
+    if options is not None:
+        task = _choices(options)
+        last = said.pop() if said and said[-1].role == "user" else None
+        said.append(Message("user", f"{last.content}\n\n{task}" if last else task))
+    first = Message("system", "\n\n".join(part for part in system if part))
+    return Prompt(
+        (first, *said),
+        sampling,
+        options=options,
+        stop=stop,
+        logprobs=options is not None,
+        traceparent=traceparent,
+    )
 
 
 def told_in_part(config: GatewayConfig) -> dict[str, int]:
@@ -218,6 +251,14 @@ def _last(turns: Sequence[Turn], tokens: int, cost: Cost) -> list[Turn]:
 def _harmless(turn: Turn) -> Turn:
     question, decision = (harmless(text, len(text)) for text in (turn.question, turn.decision))
     return replace(turn, question=question, decision=decision)
+
+
+def _choices(options: Sequence[str]) -> str:
+    choices = "\n".join(f"- {harmless(option, 200)}" for option in options)
+    return (
+        f"Choose what happens next. The choices are:\n{choices}\n"
+        'Answer with JSON: {"choice": "..."}, one choice word for word.'
+    )
 
 
 def _as_text(context: str | Mapping[str, Any]) -> str:

@@ -243,7 +243,7 @@ class Lookup:
                 record.id,
                 self._key.exact,
                 record.question,
-                record.session,
+                record.session or "",  # completions look nothing up
                 record.player,
                 Answered(record.candidates, record.ruling, record.seed, record.complete),
             )

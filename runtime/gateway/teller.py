@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,14 +19,16 @@ from runtime.audit.record import Counting, Said
 from runtime.audit.replay import count, explained, rules_of
 from runtime.consensus import runs_to_completion
 from runtime.consensus.learned import Weights
+from runtime.engines import Prompt
 from runtime.gateway.admission import Admission
+from runtime.gateway.audience import Audience
 from runtime.gateway.following import Following
 from runtime.gateway.guards import Guards, NotConfiguredError, Visit
 from runtime.gateway.meaning import Meaning
 from runtime.gateway.metrics import Metrics
 from runtime.gateway.paying import Payer, Tariff, within_caps
 from runtime.gateway.peers import Peers
-from runtime.gateway.poll import Ask, poll
+from runtime.gateway.poll import Ask, Watch, poll, unwatched
 from runtime.gateway.prompt import Scene, draft
 from runtime.gateway.recall import Answered, Lookup, Recall, key_of
 from runtime.gateway.ruling import drafting, rule
@@ -85,6 +87,13 @@ class Question:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    question: Question
+    task: asyncio.Task[Record]
+    audience: Audience
+
+
 class Teller:
     """Makes decisions."""
 
@@ -120,7 +129,7 @@ class Teller:
         #: Where the seed of each decision comes from.
         self.draw: Callable[[], str] = lambda: secrets.token_hex(8)
         self._turn = itertools.count(len(decisions))
-        self._under_way: dict[tuple[str, str], tuple[Question, asyncio.Task[Record]]] = {}
+        self._under_way: dict[tuple[str, str], _UnderWay] = {}
 
     async def decide(
         self,
@@ -129,9 +138,24 @@ class Teller:
         trace: Trace,
         visit: Visit,
         idempotency_key: str | None,
+        *,
+        watch: Watch = unwatched,
+        patience: float | None = None,
     ) -> Record:
         """The logged decision. The same key gives the same decision, also while it is being made,
         and it is counted and paid for once.
+
+        Cancelling it stops the members and leaves no trace, unless it was being logged, which is
+        finished first, or has a key, under which it goes on.
+
+        Args:
+            session: its id.
+            question: what is asked.
+            trace: what it belongs to.
+            visit: who asks.
+            idempotency_key: names the question within the session.
+            watch: hears of each candidate as it becomes known, from now on.
+            patience: seconds that it may take, if that is less than the ensemble has.
 
         Raises:
             UnknownSessionError, SessionDeletedError, KeyReusedError, NotConfiguredError
@@ -145,16 +169,34 @@ class Teller:
             OSError, sqlite3.Error, BacklogFullError: the volume refused; no decision was made.
         """
         if idempotency_key is None:
-            return await self._next(session, question, trace, visit, None)
+            return await self._next(session, question, trace, visit, None, watch, patience)
         key = (session, idempotency_key)
         if key not in self._under_way:
-            task = asyncio.create_task(self._next(session, question, trace, visit, idempotency_key))
-            self._under_way[key] = question, task
+            audience = Audience()
+            task = asyncio.create_task(
+                self._next(
+                    session, question, trace, visit, idempotency_key, audience.hear, patience
+                )
+            )
+            self._under_way[key] = _UnderWay(question, task, audience)
             task.add_done_callback(lambda _: self._under_way.pop(key, None))
-        asked, task = self._under_way[key]
-        record = await asyncio.shield(task)
-        if asked != question or not question.equals(record):
+        begun = self._under_way[key]
+        if begun.question != question:
             raise KeyReusedError(idempotency_key)
+        with begun.audience.joined_by(watch):
+            record = await asyncio.shield(begun.task)
+        if not question.equals(record):
+            raise KeyReusedError(idempotency_key)
+        return record
+
+    async def complete(self, draft: Record, trace: Trace, seconds: float) -> Record:
+        """Log a decision that belongs to no session.
+
+        Raises:
+            OSError, BacklogFullError: the volume refused; it is not logged.
+        """
+        record = await uncut(self._decisions.append(draft))
+        self._told(record, trace, seconds)
         return record
 
     async def record(self, decision: str, visit: Visit) -> Record | None:
@@ -180,6 +222,8 @@ class Teller:
         trace: Trace,
         visit: Visit,
         idempotency_key: str | None,
+        watch: Watch,
+        patience: float | None,
     ) -> Record:
         config, table = self._following.config, self._following.routes
         if config is None:
@@ -191,7 +235,16 @@ class Teller:
         holding = asyncio.create_task(self._hold(begun))
         try:
             return await self._tell(
-                config, table, begun, since, question, trace, visit, idempotency_key
+                config,
+                table,
+                begun,
+                since,
+                question,
+                trace,
+                visit,
+                idempotency_key,
+                watch,
+                patience,
             )
         except BaseException:
             await asyncio.shield(self._give_back(begun))
@@ -230,30 +283,36 @@ class Teller:
         trace: Trace,
         visit: Visit,
         idempotency_key: str | None,
+        watch: Watch,
+        patience: float | None,
     ) -> Record:
         session = claim.session
         await self._guards.count(visit, session.player or f"session {session.id}")
         started = time.monotonic()
-        patience = table.timeout_seconds if table else 1
-        async with self._admission.place(patience), self._recall.lookup() as lookup:
-            left = max(1.0, patience - (time.monotonic() - started))
+        allowed = float(table.timeout_seconds if table else 1)
+        allowed = allowed if patience is None else min(allowed, patience)
+        async with self._admission.place(allowed), self._recall.lookup() as lookup:
+            left = max(min(1.0, allowed), allowed - (time.monotonic() - started))
             draft, space = await self._draft(
-                config, table, claim, question, trace, visit, lookup, left
+                config, table, claim, question, trace, visit, lookup, left, watch
             )
             if time.monotonic() - since > HOLD_SECONDS:  # sooner it cannot have ended
                 await self._sessions.confirm(claim, LEASE_SECONDS)
-            record = await self._decisions.append(
-                draft.model_copy(
-                    update={
-                        "latency_ms": round((time.monotonic() - started) * 1000),
-                        "idempotency_key": idempotency_key,
-                    }
-                )
+            draft = draft.model_copy(
+                update={
+                    "latency_ms": round((time.monotonic() - started) * 1000),
+                    "idempotency_key": idempotency_key,
+                }
             )
-            lookup.keep(record)
-            await self._sessions.finish(claim, record)
+            record = await uncut(self._keep(claim, draft, lookup))
         self._told(record, trace, time.monotonic() - started)
         self._summarise(config, claim, record, space)
+        return record
+
+    async def _keep(self, claim: Claim, draft: Record, lookup: Lookup) -> Record:
+        record = await self._decisions.append(draft)
+        lookup.keep(record)
+        await self._sessions.finish(claim, record)
         return record
 
     def _summarise(self, config: GatewayConfig, claim: Claim, record: Record, space: int) -> None:
@@ -276,6 +335,7 @@ class Teller:
         visit: Visit,
         lookup: Lookup,
         patience: float,
+        watch: Watch,
     ) -> tuple[Record, int]:
         """The decision before it is logged, and the tokens that turns had in its prompts."""
         asked_at, deadline = now(), time.monotonic() + patience
@@ -299,11 +359,8 @@ class Teller:
             turns=[turn for turn in claim.turns if turn.number >= place.first_turn],
             summary=session.summary if policy == "Summarize" else None,
         )
-        weights = self._weights(seats, counting, question)
-        asks = []
-        for seat, each in zip(seats, drafts, strict=True):
-            prompt = each.prompt(scene.summary, scene.turns)
-            asks.append(Ask(seat, weights[seat.route.member], prompt, prompt.digest))
+        prompts = [each.prompt(scene.summary, scene.turns) for each in drafts]
+        asks = self._asks(seats, prompts, counting, scene.options)
         judge = table.judge if table else None
         found = await lookup.find(
             config.cache,
@@ -316,9 +373,10 @@ class Teller:
             answered = found.kept.answered
         else:
             left = deadline - time.monotonic()
-            payer = Payer(self._guards, self._tariff, visit)
-            answered = await self._ask(payer, asks, judge, counting, config, scene, trace, left)
-        line = self._fallback_line(config.fallback_lines)
+            answered = await self._ask(
+                self.payer(visit), asks, judge, counting, config, scene, trace, left, watch
+            )
+        line = self.fallback_line(config)
         result = count(answered.candidates, counting, question.options, line, answered.ruling)
         rules = rules_of(counting, question.options)
         record = Record(
@@ -333,9 +391,7 @@ class Teller:
             question=question.text,
             options=list(question.options) if question.options else None,
             context=question.context if question.context is None else _plain(question.context),
-            told=[Said(role=said.role, content=said.content) for said in asks[0].prompt.turns]
-            if asks
-            else None,
+            told=told(asks[0].prompt) if asks else None,
             candidates=explained(answered.candidates, result, rules),
             counting=counting,
             ruling=answered.ruling,
@@ -353,6 +409,50 @@ class Teller:
         )
         return record, space
 
+    async def ask(
+        self,
+        config: GatewayConfig,
+        table: RouteTable | None,
+        seats: Sequence[Seat],
+        prompts: Sequence[Prompt],
+        scene: Scene,
+        trace: Trace,
+        visit: Visit,
+        patience: float,
+    ) -> dict[str, Any]:
+        """Ask each seat its prompt, and count: the fields of a record that come of it.
+
+        Args:
+            config: who is asked for.
+            table: how it is counted.
+            seats: who is asked.
+            prompts: what, in the same order.
+            scene: what the prompts are about, for whoever rules on the texts.
+            trace: what it belongs to.
+            visit: who pays.
+            patience: seconds.
+        """
+        counting = _counting(table)
+        asks = self._asks(seats, prompts, counting, scene.options)
+        judge = table.judge if table else None
+        answered = await self._ask(
+            self.payer(visit), asks, judge, counting, config, scene, trace, patience
+        )
+        line = self.fallback_line(config)
+        result = count(answered.candidates, counting, scene.options, line, answered.ruling)
+        rules = rules_of(counting, scene.options)
+        return {
+            "ensemble": table.ensemble if table else None,
+            "told": told(asks[0].prompt) if asks else None,
+            "candidates": explained(answered.candidates, result, rules),
+            "counting": counting,
+            "ruling": answered.ruling,
+            "seed": answered.seed,
+            "complete": answered.complete,
+            "fallback_line": line,
+            "result": result,
+        }
+
     async def _ask(
         self,
         payer: Payer,
@@ -363,6 +463,7 @@ class Teller:
         scene: Scene,
         trace: Trace,
         patience: float,
+        watch: Watch = unwatched,
     ) -> Answered:
         rules, seed = rules_of(counting, scene.options), self.draw()
         complete = rules.teaches and runs_to_completion(seed)
@@ -371,6 +472,7 @@ class Teller:
             poll,
             rules=rules,
             patience=drafting(rules, patience),
+            watch=watch,
             complete=complete,
             group=self._meaning.group if rules.compares_texts else None,
         )
@@ -389,18 +491,36 @@ class Teller:
         )
         return Answered(candidates, ruling, seed, complete)
 
+    def _asks(
+        self,
+        seats: Sequence[Seat],
+        prompts: Sequence[Prompt],
+        counting: Counting,
+        options: Sequence[str] | None,
+    ) -> list[Ask]:
+        weights = self._weights(seats, counting, options)
+        return [
+            Ask(seat, weights[seat.route.member], prompt, prompt.digest)
+            for seat, prompt in zip(seats, prompts, strict=True)
+        ]
+
     def _weights(
-        self, seats: Sequence[Seat], counting: Counting, question: Question
+        self, seats: Sequence[Seat], counting: Counting, options: Sequence[str] | None
     ) -> dict[str, int]:
         """What each vote counts, declared or learned. It goes into the candidates, so that counting
         them again needs nothing that is learned later."""
         declared = {seat.route.member: seat.route.weight for seat in seats}
-        if counting.method != "LogOdds" or question.options is None:
+        if counting.method != "LogOdds" or options is None:
             return declared
-        return self._learned.weights_for(_TASK, len(question.options), declared)
+        return self._learned.weights_for(_TASK, len(options), declared)
 
-    def _fallback_line(self, lines: Sequence[str]) -> str:
-        lines = lines or DEFAULT_FALLBACK
+    def payer(self, visit: Visit) -> Payer:
+        """Who pays for what a visitor asks."""
+        return Payer(self._guards, self._tariff, visit)
+
+    def fallback_line(self, config: GatewayConfig) -> str:
+        """The next of the declared lines, in turn."""
+        lines = config.fallback_lines or DEFAULT_FALLBACK
         return lines[next(self._turn) % len(lines)]
 
     def _told(self, record: Record, trace: Trace, seconds: float) -> None:
@@ -421,6 +541,21 @@ class Teller:
             turn=record.place.turn if record.place else None,
             handover=record.place.handover if record.place else None,
         )
+
+
+def told(prompt: Prompt) -> list[Said]:
+    """What a member was told beside the system's words."""
+    return [Said(role=said.role, content=said.content) for said in prompt.turns]
+
+
+async def uncut(work: Coroutine[Any, Any, Record]) -> Record:
+    """Finish it, also when who waits for it is cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def _counting(table: RouteTable | None) -> Counting:

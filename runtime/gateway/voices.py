@@ -279,11 +279,19 @@ class Voices:
 
     def cast(self) -> tuple[Seat, ...]:
         """Who is asked for one question: each member, in the variant that the rule picks."""
-        seats = tuple(chair.seat(self._rng.random()) for chair in self.chairs)
-        for seat in seats:
-            if seat.why is not None:
-                self._metrics.variants.labels(seat.route.member, seat.route.variant).inc()
-        return seats
+        return tuple(self._seated(chair) for chair in self.chairs)
+
+    def seat(self, member: str) -> Seat | None:
+        """The same for one member alone."""
+        chairs = (chair for chair in self.chairs if chair.seats[0].route.member == member)
+        chair = next(chairs, None)
+        return None if chair is None else self._seated(chair)
+
+    def _seated(self, chair: Chair) -> Seat:
+        seat = chair.seat(self._rng.random())
+        if seat.why is not None:
+            self._metrics.variants.labels(seat.route.member, seat.route.variant).inc()
+        return seat
 
     def take(self, table: RouteTable) -> None:
         """Follow a new table. Members whose engine stays keep what is known of them; questions

@@ -320,13 +320,13 @@ class RedisSessions:
         await self._note(record, "")
 
     async def _note(self, record: Record, token: str) -> None:
-        place = record.place
-        if place is None:
+        place, session = record.place, record.session
+        if place is None or session is None:
             raise ValueError(f"decision {record.id} has no place in its session")
         turn = Turn(place.turn, record.question, record.result.decision)
         said = await self._run(
             lua.NOTE,
-            [*self._keys(record.session), self._key("r", record.id)],
+            [*self._keys(session), self._key("r", record.id)],
             [
                 token,
                 place.turn,
@@ -343,9 +343,9 @@ class RedisSessions:
             ],
         )
         if said == "lost":
-            raise TurnLostError(record.session)
+            raise TurnLostError(session)
         if said != "noted":
-            raise _missing(said, record.session)
+            raise _missing(said, session)
 
     async def _record(self, decision: str) -> Record | None:
         with self._words():

@@ -92,7 +92,8 @@ def decisions(db: sqlite3.Connection, wanted: str, limit: int) -> list[str]:
 def note(db: sqlite3.Connection, record: Record, at: float) -> Exception | None:
     """Note a logged decision as a turn. Returns what stands in its way for good, if anything does:
     the log has been read up to here all the same."""
-    fault = _take_place(db, record, at)
+    wanted = record.session
+    fault = None if wanted is None else _take_place(db, wanted, record, at)
     entry = number_of(record.id)
     # The log's batches may be noted out of order: only an unbroken beginning counts.
     db.execute("UPDATE progress SET noted = ? WHERE noted = ?", (entry + 1, entry))
@@ -171,8 +172,8 @@ def sweep(db: sqlite3.Connection, since: float, at: float, limit: int) -> int:
     return len(rows)
 
 
-def _take_place(db: sqlite3.Connection, record: Record, at: float) -> Exception | None:
-    wanted, key = record.session, record.idempotency_key
+def _take_place(db: sqlite3.Connection, wanted: str, record: Record, at: float) -> Exception | None:
+    key = record.idempotency_key
     if db.execute("SELECT 1 FROM session WHERE id = ?", (wanted,)).fetchone() is None:
         gone = db.execute("SELECT 1 FROM gone WHERE session = ?", (wanted,)).fetchone()
         return UnknownSessionError(wanted) if gone is None else SessionDeletedError(wanted)

@@ -118,6 +118,7 @@ async def test_who_comes_back_after_being_forgotten_has_a_new_key(log: DecisionL
 async def test_without_a_player_the_session_is_the_subject(log: DecisionLog) -> None:
     record = await log.append(EXAMPLE.model_copy(update={"player": None}))
     assert await log.forget("Mara", "support") is None
+    assert record.session is not None
     assert await log.forget_session(record.session, "support") is not None
     assert log.read(0).erased
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 Behaviour = Literal[
     "good", "empty", "error", "bad-request", "cut", "hang", "slow", "garbage", "json-error",
-    "outside", "abort", "no-finish", "long-line", "not-openai", "busy",
+    "agreeable", "outside", "abort", "no-finish", "long-line", "not-openai", "busy",
 ]  # fmt: skip
 
 
@@ -104,6 +104,9 @@ async def _chat(stub: Stub, request: web.Request) -> web.StreamResponse:
             await _send(response, _delta("half an ans"))
             return response
     discrete = "response_format" in stub.asked[-1]
+    if stub.behaviour == "agreeable":
+        choice = _schema(stub.asked[-1]).get("properties", {}).get("choice", {})
+        stub.answer = choice.get("enum", ["yes"])[0]
     said = {"empty": "", "outside": "a third thing"}.get(
         stub.behaviour, stub.say(stub.asked[-1]) if stub.say else stub.answer
     )
@@ -121,6 +124,12 @@ async def _chat(stub: Stub, request: web.Request) -> web.StreamResponse:
     )
     await response.write(b"data: [DONE]\n\n")
     return response
+
+
+def _schema(asked: dict[str, Any]) -> dict[str, Any]:
+    """The form that is asked for."""
+    form = asked.get("response_format", {}).get("json_schema", {}).get("schema", {})
+    return dict(form) if isinstance(form, dict) else {}
 
 
 def _delta(text: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ def start(
             "FABULA_DATA_DIR": str(folder / data),
             "FABULA_HOST": "127.0.0.1",
             "FABULA_PORT": str(port),
+            "FABULA_GRPC_PORT": "0",
             "FABULA_DRAIN_DELAY_SECONDS": "0.2",
             **(more or {}),
         },
