@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from runtime.gateway.api import games, probes
 from runtime.gateway.audit import audits
+from runtime.gateway.chat.routes import chat
 from runtime.gateway.cors import Cors
 from runtime.gateway.gateway import Gateway
 from runtime.gateway.metrics import Metrics
@@ -16,6 +17,7 @@ from runtime.gateway.middleware import Surroundings
 from runtime.gateway.models import Problem
 from runtime.gateway.problems import install
 from runtime.gateway.settings import Settings
+from runtime.gateway.sockets import sockets
 
 _ABOUT = (
     "Decisions and prose for a game, from an ensemble of models. Begin a session, ask questions in "
@@ -61,6 +63,8 @@ def create(settings: Settings) -> tuple[Application, Gateway]:
     install(app)
     app.include_router(games(gateway))
     app.include_router(audits(gateway))
+    app.include_router(chat(gateway))
+    app.include_router(sockets(gateway))
     app.include_router(probes(gateway))
     app.add_middleware(Surroundings, metrics=gateway.metrics, max_bytes=settings.max_request_bytes)
     app.add_middleware(Cors, origins=lambda: gateway.origins)

@@ -4,6 +4,7 @@ import asyncio
 import random
 import sqlite3
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Literal
@@ -29,6 +30,7 @@ from runtime.gateway.metrics import Metrics
 from runtime.gateway.paying import ListPrices, Payer
 from runtime.gateway.peers import Peers
 from runtime.gateway.recall import Recall
+from runtime.gateway.room import Room
 from runtime.gateway.settings import Settings
 from runtime.gateway.sources import ClusterSource, FileSource, Source
 from runtime.gateway.summaries import Chronicle
@@ -63,6 +65,8 @@ class Gateway:
         self.metrics = metrics
         #: Set on SIGTERM: clients should go elsewhere, what has begun is finished.
         self.draining = False
+        #: Where WebSockets are held.
+        self.room = Room()
         self._stack = AsyncExitStack()
         #: The way to the World's Redis, for whatever replicas have to agree on.
         self.hot: HotStore | None = None
@@ -145,6 +149,10 @@ class Gateway:
             self.guards,
             tariff,
         )
+
+    def closes_after(self, finish: Callable[[], Awaitable[None]]) -> None:
+        """Wait for this before anything is closed: for an interface that still uses it."""
+        self._stack.push_async_callback(finish)
 
     async def close(self) -> None:
         """Finish writing and let go of everything."""

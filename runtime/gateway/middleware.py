@@ -14,7 +14,8 @@ from runtime.gateway.tracing import trace_of
 
 class Surroundings:
     """Puts the trace into the request's state and the response's headers, tells there of rates,
-    counts refusals, and ends requests whose body is longer than allowed."""
+    counts refusals, and ends requests whose body is longer than allowed. A WebSocket gets its trace
+    only."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, max_bytes: int) -> None:
         self._app = app
@@ -23,11 +24,14 @@ class Surroundings:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         trace = trace_of(Headers(scope=scope).get("traceparent"))
         scope.setdefault("state", {})["trace"] = trace
+        if scope["type"] == "websocket":  # the server bounds its messages
+            await self._app(scope, receive, send)
+            return
         taken = 0
 
         async def bounded() -> Message:
