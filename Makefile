@@ -44,12 +44,13 @@ check: $(VENV)/.ready ## Lint, types, import arrows, generated files, documentat
 	@echo "==> types";   $(BIN)/mypy
 	@echo "==> arrows";  $(BIN)/lint-imports --no-logo
 	@echo "==> CRDs";    $(BIN)/python -m crds --check
+	@echo "==> gRPC";    $(BIN)/python -m runtime.protocol --check
 	@echo "==> docs";    NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q --strict -d $(or $(TMPDIR),/tmp)/fabula-docs-check
 
 .PHONY: unit
 unit: $(VENV)/.ready packages ## Unit tests: no cluster, two minutes
 	@echo "==> unit tests"
-	@$(BIN)/pytest -q tests/unit
+	@$(BIN)/pytest -q tests/unit -m "not soak"
 
 # Debian keeps the program in redis-tools; the package redis-server adds a service, which would run on
 # this machine from then on.
@@ -73,7 +74,7 @@ cluster-tests: $(VENV)/.ready packages ## Tests on a real API server and a real 
 soak: $(VENV)/.ready packages ## What takes long: every write boundary, big fuzz
 	@$(BIN)/fabula dev up --install --name fabula-test
 	@$(BIN)/python -m images build
-	@$(BIN)/pytest -q tests/api tests/e2e -m soak
+	@$(BIN)/pytest -q tests/unit tests/api tests/e2e -m soak
 	@FABULA_KILLS=200 $(BIN)/pytest -q --timeout 1800 tests/unit/runtime/audit/test_kill.py
 	@$(BIN)/fabula dev down --name fabula-test
 
@@ -84,11 +85,15 @@ bench: $(VENV)/.ready ## The measurements of docs/benchmarks.md
 
 .PHONY: coverage
 coverage: $(VENV)/.ready ## Unit tests with branch coverage
-	@$(BIN)/coverage run -m pytest -q tests/unit && $(BIN)/coverage report
+	@$(BIN)/coverage run -m pytest -q tests/unit -m "not soak" && $(BIN)/coverage report
 
 .PHONY: crds
 crds: $(VENV)/.ready ## Write the CRDs and their reference from the models
 	@$(BIN)/python -m crds
+
+.PHONY: protocol
+protocol: $(VENV)/.ready ## Write the gRPC stubs from the .proto
+	@$(BIN)/python -m runtime.protocol
 
 .PHONY: docs
 docs: $(VENV)/.ready ## Serve the documentation at http://127.0.0.1:8000

@@ -7,6 +7,7 @@ from controllers.plan import Object
 #: The user that all images run as.
 USER = 65532
 HTTP_PORT = 8080
+GRPC_PORT = 9090
 MANAGED = {"app.kubernetes.io/managed-by": "fabula", "app.kubernetes.io/part-of": "fabula"}
 #: Seconds between "no longer an endpoint" and SIGTERM, so that nobody is sent to a closing pod.
 LEAVE_SECONDS = 3
@@ -50,8 +51,11 @@ def http_probe(path: str, *, period: int, timeout: int, failures: int) -> Object
     }
 
 
-def service(name: str, namespace: str, labels: Object, owners: list[Object]) -> Object:
-    """A Service in front of the pods that carry all these labels but the managed-by ones."""
+def service(
+    name: str, namespace: str, labels: Object, owners: list[Object], *, grpc: bool = False
+) -> Object:
+    """A Service in front of the pods that carry all these labels but the managed-by ones; with
+    ``grpc``, on that port too."""
     selector = {key: value for key, value in labels.items() if key.startswith("fabula.dev/")}
     return child(
         "v1",
@@ -62,9 +66,21 @@ def service(name: str, namespace: str, labels: Object, owners: list[Object]) -> 
         owners=owners,
         spec={
             "selector": selector,
-            "ports": [{"name": "http", "port": HTTP_PORT, "targetPort": "http"}],
+            "ports": [
+                {"name": "http", "port": HTTP_PORT, "targetPort": "http"},
+                *([_GRPC] if grpc else []),
+            ],
         },
     )
+
+
+#: ``appProtocol`` tells meshes and Gateways that it is HTTP/2 without TLS (KEP-3726).
+_GRPC: Object = {
+    "name": "grpc",
+    "port": GRPC_PORT,
+    "targetPort": "grpc",
+    "appProtocol": "kubernetes.io/h2c",
+}
 
 
 def url(name: str, namespace: str, domain: str) -> str:

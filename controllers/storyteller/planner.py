@@ -102,7 +102,7 @@ def _objects(seen: StorytellerObserved, ensemble: ModelEnsemble) -> list[Object]
     return [
         *workload.identity(storyteller, owners),
         config_map(gateway_config(seen), owners),
-        service(name, meta.namespace, workload.labels(meta.name), owners),
+        service(name, meta.namespace, workload.labels(meta.name), owners, grpc=True),
         *([workload.peers(storyteller, owners)] if hot else []),
         *([workload.disruption_budget(storyteller, owners)] if replicas > 1 else []),
         workload.stateful_set(storyteller, ensemble, policy, replicas, hot, seen.defaults, owners),

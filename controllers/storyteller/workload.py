@@ -6,6 +6,7 @@ from controllers.ensemble.variants import ways
 from controllers.plan import Defaults, Object
 from controllers.pods import (
     CONTAINER_SECURITY,
+    GRPC_PORT,
     HTTP_PORT,
     LEAVE_SECONDS,
     MANAGED,
@@ -195,7 +196,10 @@ def _pod(
         "name": "gateway",
         "image": spec.image or defaults.gateway_image,
         "imagePullPolicy": defaults.image_pull_policy,
-        "ports": [{"name": "http", "containerPort": HTTP_PORT}],
+        "ports": [
+            {"name": "http", "containerPort": HTTP_PORT},
+            {"name": "grpc", "containerPort": GRPC_PORT},
+        ],
         "env": [{"name": key, "value": value} for key, value in env.items()],
         "resources": spec.resources.dump() if spec.resources else RESOURCES,
         "securityContext": CONTAINER_SECURITY,

@@ -1,7 +1,8 @@
-"""Serving, and ending well: on SIGTERM the gateway first says that it goes, then finishes what has
-begun, then closes the log."""
+"""Serving over HTTP and gRPC, and ending well: on SIGTERM the gateway first says that it goes, then
+finishes what has begun, then closes the log."""
 
 import asyncio
+from socket import socket
 from types import FrameType
 
 import structlog
@@ -10,6 +11,7 @@ import uvicorn
 from runtime.gateway.app import create
 from runtime.gateway.gateway import Gateway
 from runtime.gateway.settings import Settings
+from runtime.protocol.door import Door
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +23,17 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._gateway = gateway
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._grpc: Door | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Open both doors, once the gateway is open."""
+        await super().startup(sockets)
+        if self.started:
+            self._grpc = Door(self._gateway)
+            await self._grpc.open()
+            self._gateway.closes_after(self._grpc.close)
 
     async def serve(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         """Serve until told to stop."""
@@ -38,11 +51,20 @@ class DrainingServer(uvicorn.Server):
 
     def _drain(self) -> None:
         assert self._loop is not None  # noqa: S101  (serving)
-        delay = self._gateway.settings.drain_delay_seconds
-        log.info("draining", delay=delay)
-        self._loop.call_later(delay, self._stop)
+        self._leaving = self._loop.create_task(self._leave())
 
-    def _stop(self) -> None:
+    async def _leave(self) -> None:
+        """Connections that stay are ended first: the server would cut them off."""
+        assert self._loop is not None  # noqa: S101  (serving)
+        settings = self._gateway.settings
+        log.info("draining", delay=settings.drain_delay_seconds)
+        await asyncio.sleep(settings.drain_delay_seconds)
+        started = self._loop.time()
+        if self._grpc is not None:
+            self._closing = asyncio.create_task(self._grpc.close())
+        await self._gateway.room.close(settings.drain_seconds)
+        left = settings.drain_seconds - (self._loop.time() - started)
+        self.config.timeout_graceful_shutdown = max(1, round(left))
         self.should_exit = True
 
 
@@ -57,6 +79,8 @@ def run(settings: Settings) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=settings.drain_seconds,
+        ws_max_size=settings.max_request_bytes,
+        ws_max_queue=4,
         timeout_keep_alive=65,
     )
     DrainingServer(config, gateway).run()

@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     replica: str = Field(default_factory=socket.gethostname, pattern=r"^[^\s+/]{1,63}$")
     host: str = "0.0.0.0"  # noqa: S104  (a pod's own address)
     port: int = Field(default=8080, ge=0, le=65535)
+    #: Where gRPC listens, on the same host.
+    grpc_port: int = Field(default=9090, ge=0, le=65535)
     log_level: str = "info"
 
     #: After SIGTERM: how long to go on serving while clients learn that this pod goes away.

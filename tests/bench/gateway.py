@@ -41,6 +41,15 @@ CHAT = json.dumps(
     },
     separators=(",", ":"),
 ).encode()
+#: The same as a client of the gateway asks it of one member.
+PASSED_ON = json.dumps(
+    {
+        "model": "member-0",
+        "messages": [{"role": "user", "content": "Does it rain?"}],
+        "stream": True,
+    },
+    separators=(",", ":"),
+).encode()
 _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -125,6 +134,7 @@ def gateway(folder: Path, port: int, engine: int, members: int) -> Iterator[Proc
         FABULA_DATA_DIR=str(folder / f"data-{members}"),
         FABULA_HOST="127.0.0.1",
         FABULA_PORT=str(port),
+        FABULA_GRPC_PORT="0",
         FABULA_DRAIN_DELAY_SECONDS="0",
     )
     try:
@@ -238,6 +248,9 @@ async def measure(port: int, engine: int, seconds: float, folder: Path) -> list[
     def direct(_: int) -> tuple[str, bytes]:
         return "/v1/chat/completions", CHAT
 
+    def passed_on(_: int) -> tuple[str, bytes]:
+        return "/v1/chat/completions", PASSED_ON
+
     await load.steady(engine, direct, RATE, 1)
     rows = [Row(f"the stub alone, {RATE:g}/s", await load.steady(engine, direct, RATE, seconds))]
     for members in (1, 3):
@@ -248,6 +261,13 @@ async def measure(port: int, engine: int, seconds: float, folder: Path) -> list[
             rows.append(await _row(f"decisions of {members}, {RATE:g}/s", process, steady))
             full = load.saturate(port, request, CONNECTIONS, seconds)
             rows.append(await _row(f"decisions of {members}, {CONNECTIONS} at once", process, full))
+            if members > 1:
+                continue
+            await load.saturate(port, passed_on, CONNECTIONS, 2)
+            steady = load.steady(port, passed_on, RATE, seconds)
+            rows.append(await _row(f"passing on, {RATE:g}/s", process, steady))
+            full = load.saturate(port, passed_on, CONNECTIONS, seconds)
+            rows.append(await _row(f"passing on, {CONNECTIONS} at once", process, full))
     return rows
 
 

@@ -10,6 +10,7 @@ from controllers.plan import Children, Object, Plan
 from controllers.storyteller import farewell, plan
 from crds.gateway import GatewayReport, StoreReport
 from crds.storyteller import Storyteller, Voice
+from runtime.gateway.settings import Settings
 from tests.unit.controllers.builders import (
     DEFAULTS,
     NOW,
@@ -69,6 +70,15 @@ def test_makes_a_gateway_that_may_read_two_config_maps_and_nothing_else() -> Non
         }
     ]
     assert condition(result).reason == "GatewayStarting"
+
+
+def test_the_service_speaks_http_and_grpc() -> None:
+    made = plan(observe(storyteller()), NOW)
+    ports = {port["name"]: port["port"] for port in found(made, "Service")["spec"]["ports"]}
+    assert ports == {"http": 8080, "grpc": 9090}
+    (container,) = found(made, "StatefulSet")["spec"]["template"]["spec"]["containers"]
+    assert {port["name"]: port["containerPort"] for port in container["ports"]} == ports
+    assert Settings.model_fields["grpc_port"].default == ports["grpc"]
 
 
 @pytest.mark.parametrize(

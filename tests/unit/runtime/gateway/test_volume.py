@@ -50,6 +50,7 @@ async def test_a_gateway_that_is_stopped_while_it_waits_ends_with_an_error(tmp_p
             "FABULA_DATA_DIR": str(tmp_path / "data"),
             "FABULA_HOST": "127.0.0.1",
             "FABULA_PORT": "0",
+            "FABULA_GRPC_PORT": "0",
         }
         with subprocess.Popen(  # noqa: ASYNC220  (its first line is waited for in a thread)
             [sys.executable, "-m", "runtime.gateway"],

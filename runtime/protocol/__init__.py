@@ -1,0 +1,2 @@
+"""The gateway over gRPC: ``fabula.v1.ModelEnsemble`` of ``model_ensemble.proto``, with health and
+reflection. ``python -m runtime.protocol`` writes the stubs."""
