@@ -57,15 +57,17 @@ class DrainingServer(uvicorn.Server):
         """Connections that stay are ended first: the server would cut them off."""
         assert self._loop is not None  # noqa: S101  (serving)
         settings = self._gateway.settings
-        log.info("draining", delay=settings.drain_delay_seconds)
-        await asyncio.sleep(settings.drain_delay_seconds)
-        started = self._loop.time()
-        if self._grpc is not None:
-            self._closing = asyncio.create_task(self._grpc.close())
-        await self._gateway.room.close(settings.drain_seconds)
-        left = settings.drain_seconds - (self._loop.time() - started)
-        self.config.timeout_graceful_shutdown = max(1, round(left))
-        self.should_exit = True
+        try:
+            log.info("draining", delay=settings.drain_delay_seconds)
+            await asyncio.sleep(settings.drain_delay_seconds)
+            started = self._loop.time()
+            if self._grpc is not None:
+                self._closing = asyncio.create_task(self._grpc.close())
+            await self._gateway.room.close(settings.drain_seconds)
+            left = settings.drain_seconds - (self._loop.time() - started)
+            self.config.timeout_graceful_shutdown = max(1, round(left))
+        finally:  # whatever happens, even to standard output: it was told to stop
+            self.should_exit = True
 
 
 def run(settings: Settings) -> None:
