@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -98,7 +98,7 @@ class Watches:
             stopper.append(partial(theirs.call_soon_threadsafe, stop.set))
             if cancelled.is_set():
                 return
-            await kopf.operator(
+            theirs_from_now = await kopf.spawn_tasks(
                 registry=self._registry(ours),
                 settings=settings(),
                 standalone=True,
@@ -107,6 +107,7 @@ class Watches:
                 stop_flag=stop,
                 ready_flag=self._ready,
             )
+            await _to_the_end(theirs_from_now)
 
         def run() -> None:
             try:
@@ -187,6 +188,23 @@ def settings() -> kopf.OperatorSettings:
         key = (group, version, PLURALS[api_version, kind])
         chosen.watching.label_selectors[key] = MANAGED_BY
     return chosen
+
+
+async def _to_the_end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Let kopf run until one of its tasks ends, and see that the others do.
+
+    kopf cancels each of its tasks once, and a watcher that is about to send a request takes that
+    for the end of the request and goes on for ever; so it is told again.
+    """
+    ours = asyncio.current_task()
+    ending = asyncio.create_task(kopf.run_tasks(tasks, ignored=asyncio.all_tasks() - {*tasks}))
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    while not ending.done():
+        await asyncio.wait({ending}, timeout=GOODBYE)
+        if not ending.done():
+            for task in asyncio.all_tasks() - {ours, ending}:
+                task.cancel()
+    await ending
 
 
 class _Backoffs:
