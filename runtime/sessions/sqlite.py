@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,6 +65,9 @@ class SqliteSessions:
         self._owed = Owed(self._note, (sqlite3.Error, BacklogFullError))
         #: By session: the claim's token and when it ends.
         self._claims: dict[str, tuple[str, float]] = {}
+        self._log: DecisionLog | None = None
+        #: Entries that the log had when this was last looked at.
+        self._marked = 0
 
     @property
     def trouble(self) -> StoreUnavailableError | None:
@@ -89,6 +93,7 @@ class SqliteSessions:
         with suppress(SessionDeletedError):
             await self.get(session)
             await self._change(lambda db: sql.delete(db, session, time.time()))
+        await self._commit.run(self._wipe)
 
     async def begin(self, session: str, key: str | None, lease: float) -> Claim | Decided:
         """See SessionStore."""
@@ -179,6 +184,7 @@ class SqliteSessions:
 
     async def sweep(self) -> int:
         """See SessionStore."""
+        await self._mark()
         forgotten = 0
         while True:
             batch: int = await self._change(
@@ -198,20 +204,28 @@ class SqliteSessions:
             await self._change(lambda db: sql.cut(db, len(log)))
         for first in range(noted, len(log), _CATCH_UP_BATCH):
             numbers = range(first, min(first + _CATCH_UP_BATCH, len(log)))
-            for record in await asyncio.to_thread(log.readable, numbers):
-                with suppress(TurnLostError, UnknownSessionError, SessionDeletedError):
-                    await self._note(record)
-        # Also past damaged records, which no later start could note either.
-        await self._change(lambda db: sql.set_noted(db, len(log)))
+            records = await asyncio.to_thread(log.readable, numbers)
+            # Also past damaged records, which no later start could note either.
+            await self._change(partial(sql.note_all, records, numbers.stop, time.time()))
+        self._log, self._marked = log, len(log)
         return max(0, len(log) - noted)
 
     async def close(self) -> None:
         """See SessionStore."""
         await self._owed.close()
+        with suppress(sqlite3.Error, BacklogFullError):
+            await self._mark()
         await self._commit.close()
         self._thread.shutdown()
         self._reader.close()
         self._writer.close()
+
+    async def _mark(self) -> None:
+        """Let the next start read less of the log. What was logged before the mark before this one
+        has been noted by now, or is owed."""
+        if self._log is not None and not len(self._owed):
+            before, self._marked = self._marked, len(self._log)
+            await self._change(partial(sql.set_noted, before))
 
     def _since(self) -> float:
         """A session that was last written before this has expired."""
@@ -252,6 +266,12 @@ class SqliteSessions:
             raise made
         return made  # type: ignore[no-any-return]
 
+    def _wipe(self) -> None:
+        """What was deleted stays in the write-ahead log until that is emptied."""
+        busy, *_ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise sqlite3.OperationalError("sessions.db is being read; send it again")
+
     def _write(self, batch: Sequence[_Operation]) -> list[Any]:
         made: list[Any] = []
         self._writer.execute("BEGIN IMMEDIATE")
@@ -274,5 +294,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA secure_delete = ON")
     db.execute("PRAGMA cache_size = -2048")
     return db

@@ -3,6 +3,7 @@ transaction of whoever calls it."""
 
 import json
 import sqlite3
+from collections.abc import Sequence
 
 from runtime.audit import Record
 from runtime.audit.log import number_of
@@ -105,14 +106,22 @@ def noted(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT noted FROM progress").fetchone()[0])
 
 
-def set_noted(db: sqlite3.Connection, count: int) -> None:
-    """Say that so many records of the log have been noted."""
-    db.execute("UPDATE progress SET noted = ?", (count,))
+def note_all(records: Sequence[Record], count: int, at: float, db: sqlite3.Connection) -> None:
+    """Note these records, and that the first ``count`` entries of the log have been noted."""
+    for record in records:
+        _take_place(db, record, at)
+    set_noted(count, db)
+
+
+def set_noted(count: int, db: sqlite3.Connection) -> None:
+    """Say that the first ``count`` entries of the log have been noted."""
+    db.execute("UPDATE progress SET noted = max(noted, ?)", (count,))
 
 
 def cut(db: sqlite3.Connection, entries: int) -> None:
     """Forget the turns of records from ``entries`` on."""
     db.execute("DELETE FROM turn WHERE entry >= ?", (entries,))
+    db.execute("UPDATE progress SET noted = 0")
 
 
 def summarise(db: sqlite3.Connection, wanted: str, summary: Summary) -> None:

@@ -3,10 +3,11 @@
 import sqlite3
 from pathlib import Path
 
-from runtime.audit import DecisionLog
-from runtime.sessions import Claim, Decided, TurnUnderWayError
+from runtime.audit import DecisionLog, OutcomeEntry
+from runtime.sessions import Claim, Decided, Summary, TurnUnderWayError
 from runtime.sessions.sqlite import SqliteSessions
 from tests.unit.runtime.sessions.conftest import Lifetime
+from tests.unit.runtime.sessions.records import of, record
 
 FIRST_VERSION = """
 CREATE TABLE sessions (
@@ -57,4 +58,43 @@ async def test_a_claim_ends_with_its_process(tmp_path: Path, lifetime: Lifetime)
     await store.close()
     store = SqliteSessions(path, lifetime)
     assert isinstance(await store.begin(session, "k", 1), Claim)
+    await store.close()
+
+
+async def test_no_byte_of_a_deleted_session_stays_on_the_volume(
+    tmp_path: Path, lifetime: Lifetime
+) -> None:
+    store = SqliteSessions(tmp_path / "sessions.db", lifetime)
+    session = (await store.create("Mara", "Ash falls like snow.")).id
+    claim = await store.begin(session, "k1", 1)
+    assert isinstance(claim, Claim)
+    await store.finish(claim, of(claim, answer="Ring the bell"))
+    await store.pin(session, "The bell is cracked.")
+    await store.summarise(session, Summary("The bell rang.", 1))
+    await store.delete(session)
+    kept = b"".join(path.read_bytes() for path in tmp_path.glob("sessions.db*"))
+    told = (b"Mara", b"Ash falls", b"Question 1", b"Ring the bell", b"cracked", b"The bell rang")
+    assert [words for words in told if words in kept] == []
+    await store.close()
+
+
+async def test_a_start_after_many_decisions_is_quick_whatever_lies_between_them(
+    tmp_path: Path, lifetime: Lifetime, decisions: DecisionLog
+) -> None:
+    store = SqliteSessions(tmp_path / "sessions.db", lifetime)
+    await store.catch_up(decisions)
+    session = (await store.create(None, None)).id
+    for turn in range(1, 4):
+        made = await decisions.append(record(session, turn).model_copy(update={"id": ""}))
+        claim = await store.begin(session, None, 1)
+        assert isinstance(claim, Claim)
+        await store.finish(claim, made)
+        await decisions.post(
+            OutcomeEntry(time=made.time, decision=made.id, source="rule", score="1")
+        )
+    for _ in range(2):
+        await store.sweep()
+    await store.close()
+    store = SqliteSessions(tmp_path / "sessions.db", lifetime)
+    assert await store.catch_up(decisions) == 0
     await store.close()
