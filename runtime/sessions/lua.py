@@ -48,10 +48,19 @@ end
 return 1
 """
 
+#: The list of a player's sessions lasts as long as the session that lasts longest.
+_LAST = """
+local function last(index, ms)
+  if redis.call('PTTL', index) < tonumber(ms) then redis.call('PEXPIRE', index, ms) end
+end
+"""
+
 #: KEYS: session, turns, keys, facts, tombstone, record. ARGV: token, number, decision, idempotency
 #: key, turn, chapter, first turn, cast, lifetime in ms, record, the record's lifetime in ms, prefix
 #: of players.
-NOTE = """
+NOTE = (
+    _LAST
+    + """
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return redis.call('EXISTS', KEYS[5]) == 1 and 'deleted' or 'unknown'
 end
@@ -74,13 +83,14 @@ if not holder then
   end
   redis.call('SET', KEYS[6], ARGV[10], 'PX', ARGV[11])
   for place = 1, 4 do redis.call('PEXPIRE', KEYS[place], ARGV[9]) end
-  if player and player ~= '' then redis.call('PEXPIRE', ARGV[12] .. player, ARGV[9]) end
+  if player and player ~= '' then last(ARGV[12] .. player, ARGV[9]) end
 end
 if claim and (claim == ARGV[1] or tonumber(claimed) <= count) then
   redis.call('HDEL', KEYS[1], 'claim', 'claimed_until', 'claimed_turn')
 end
 return 'noted'
 """
+)
 
 #: KEYS: session. ARGV: text, last turn that it tells of.
 SUMMARISE = """
@@ -93,8 +103,10 @@ return 1
 """
 
 #: KEYS: session, turns, keys, facts, tombstone. ARGV: fact id, fact, most facts, most characters,
-#: characters of this one, lifetime in ms.
-PIN = """
+#: characters of this one, lifetime in ms, prefix of players.
+PIN = (
+    _LAST
+    + """
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return redis.call('EXISTS', KEYS[5]) == 1 and 'deleted' or 'unknown'
 end
@@ -107,12 +119,18 @@ if redis.call('HEXISTS', KEYS[4], ARGV[1]) == 0 then
   redis.call('HSET', KEYS[4], ARGV[1], cjson.encode(fact))
 end
 for place = 1, 4 do redis.call('PEXPIRE', KEYS[place], ARGV[6]) end
+local player = redis.call('HGET', KEYS[1], 'player_key')
+if player and player ~= '' then last(ARGV[7] .. player, ARGV[6]) end
 return 'pinned'
 """
+)
 
 #: KEYS: session, turns, keys, facts, tombstone, player's sessions or ''. ARGV: a list of fields and
-#: values for each of the first four as JSON, lifetime in ms, session id, its age.
-ADOPT = """
+#: values for each of the first four as JSON, lifetime in ms, session id, its age, prefix of sessions.
+#: Now and then it looks which of the player's sessions are still there.
+ADOPT = (
+    _LAST
+    + """
 if redis.call('EXISTS', KEYS[1]) == 1 or redis.call('EXISTS', KEYS[5]) == 1 then return 0 end
 for place = 1, 4 do
   local fields = cjson.decode(ARGV[place])
@@ -121,12 +139,16 @@ for place = 1, 4 do
 end
 if ARGV[7] ~= '' then
   redis.call('ZADD', KEYS[6], ARGV[7], ARGV[6])
-  if redis.call('PTTL', KEYS[6]) < tonumber(ARGV[5]) then
-    redis.call('PEXPIRE', KEYS[6], ARGV[5])
+  last(KEYS[6], ARGV[5])
+  if redis.call('ZCARD', KEYS[6]) % 100 == 0 then
+    for _, id in ipairs(redis.call('ZRANGE', KEYS[6], 0, -1)) do
+      if redis.call('EXISTS', ARGV[8] .. id) == 0 then redis.call('ZREM', KEYS[6], id) end
+    end
   end
 end
 return 1
 """
+)
 
 #: KEYS: session, turns, keys, facts, tombstone. ARGV: tombstone's lifetime in ms, prefix of
 #: records, prefix of players.

@@ -51,9 +51,10 @@ async def wholes(
         await store.close()
 
 
-def set_aside(path: Path) -> None:
-    """Keep the file, under a name that nobody opens."""
-    path.rename(path.with_name(f"{path.name}.moved"))
+def remove(path: Path) -> None:
+    """Delete the file: nobody would forget a player in it any more."""
+    for each in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+        each.unlink(missing_ok=True)
 
 
 def _batch(after: str, since: float, db: sqlite3.Connection) -> list[Whole]:

@@ -98,17 +98,7 @@ class RedisSessions:
     async def create(self, player: str | None, context: Context | None) -> Session:
         """See SessionStore."""
         session = Session(f"s-{secrets.token_hex(12)}", now(), player, context)
-        fields = encoding.fields(session)
-        with self._words():
-            async with self._hot.client.pipeline(transaction=True) as pipe:
-                pipe.hset(self._key("s", session.id), mapping=fields)
-                pipe.pexpire(self._key("s", session.id), self._lifetime_ms)
-                if player is not None:
-                    index = self._key("p", encoding.digest(player))
-                    pipe.zadd(index, {session.id: encoding.seconds(session.created)})
-                    pipe.zremrangebyrank(index, 0, -MAX_BY_PLAYER - 1)
-                    pipe.pexpire(index, self._lifetime_ms)
-                await pipe.execute()
+        await self._take_over(moving.Whole(session, (), (), self._lifetime()))
         return session
 
     async def get(self, session: str) -> Session:
@@ -127,11 +117,15 @@ class RedisSessions:
         with self._words():
             client = self._hot.client
             ids: Any = await client.zrevrange(self._key("p", encoding.digest(player)), 0, -1)
-            async with client.pipeline(transaction=False) as pipe:
-                for each in ids:
-                    pipe.hgetall(self._key("s", each))
-                found = await pipe.execute() if ids else []
-        return [encoding.session(fields) for fields in found if fields][:limit]
+            found: list[Session] = []
+            for at in range(0, len(ids), MAX_BY_PLAYER):
+                async with client.pipeline(transaction=False) as pipe:
+                    for each in ids[at : at + MAX_BY_PLAYER]:
+                        pipe.hgetall(self._key("s", each))
+                    found += [encoding.session(fields) for fields in await pipe.execute() if fields]
+                if len(found) >= limit:
+                    break
+        return found[:limit]
 
     async def delete(self, session: str) -> None:
         """See SessionStore."""
@@ -214,7 +208,15 @@ class RedisSessions:
         said = await self._run(
             lua.PIN,
             self._keys(session),
-            [fact.id, body, MAX_FACTS, FACTS, len(text), self._lifetime_ms],
+            [
+                fact.id,
+                body,
+                MAX_FACTS,
+                FACTS,
+                len(text),
+                self._lifetime_ms,
+                self._prefix + "p:",
+            ],
         )
         if said == "full":
             raise FactsFullError(session)
@@ -290,7 +292,7 @@ class RedisSessions:
         async with aclosing(found) as wholes:
             async for whole in wholes:
                 adopted += await self._take_over(whole)
-        await asyncio.to_thread(moving.set_aside, path)
+        await asyncio.to_thread(moving.remove, path)
         log.info("sessions_moved", sessions=adopted)
 
     async def _take_over(self, whole: moving.Whole) -> int:
@@ -303,7 +305,13 @@ class RedisSessions:
                     *self._keys(session.id),
                     self._key("p", encoding.digest(session.player or "")),
                 ],
-                [*encoding.hashes(whole), encoding.ms(whole.left), session.id, player],
+                [
+                    *encoding.hashes(whole),
+                    encoding.ms(whole.left),
+                    session.id,
+                    player,
+                    self._prefix + "s:",
+                ],
             )
         )
 

@@ -34,7 +34,6 @@ from runtime.sessions.store import (
     Turn,
     TurnLostError,
     TurnUnderWayError,
-    UnknownSessionError,
     now,
 )
 

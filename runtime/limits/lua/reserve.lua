@@ -1,5 +1,5 @@
 -- Sets an amount aside under every cap, or under none. One script at a time runs in Redis, so two
--- gateways never see the same money.
+-- gateways never see the same money. Sent again, it finds its own work done.
 -- KEYS: of each cap its balance (a hash of spent and reserved) and what is held (a sorted set of
 -- "id:amount" by expiry). ARGV: id, amount, milliseconds until it counts as spent; then of each cap its
 -- limit, the least that the caller knows to be spent, and how many seconds to keep it.
@@ -7,12 +7,12 @@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local id, amount, lasts = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local answer = {0}
+local member, done, answer = id .. ':' .. ARGV[2], false, {0}
 for at = 1, #KEYS / 2 do
   local balance, held = KEYS[2 * at - 1], KEYS[2 * at]
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', held, '-inf', now, 'LIMIT', 0, 1000)) do
-    local gone = string.match(member, ':(%d+)$')
-    redis.call('ZREM', held, member)
+  for _, late in ipairs(redis.call('ZRANGEBYSCORE', held, '-inf', now, 'LIMIT', 0, 1000)) do
+    local gone = string.match(late, ':(%d+)$')
+    redis.call('ZREM', held, late)
     redis.call('HINCRBY', balance, 'reserved', '-' .. gone)
     redis.call('HINCRBY', balance, 'spent', gone)
   end
@@ -23,15 +23,17 @@ for at = 1, #KEYS / 2 do
     redis.call('HSET', balance, 'spent', string.format('%.0f', spent))
   end
   local reserved = tonumber(redis.call('HGET', balance, 'reserved') or 0)
-  if answer[1] == 0 and spent + reserved + amount > tonumber(ARGV[3 * at + 1]) then
+  if redis.call('ZSCORE', held, member) then
+    done = true
+  elseif answer[1] == 0 and spent + reserved + amount > tonumber(ARGV[3 * at + 1]) then
     answer[1] = at
   end
   answer[2 * at], answer[2 * at + 1] = spent, reserved
 end
-if answer[1] == 0 then
+if answer[1] == 0 and not done then
   for at = 1, #KEYS / 2 do
     local balance, held = KEYS[2 * at - 1], KEYS[2 * at]
-    redis.call('ZADD', held, now + lasts, id .. ':' .. ARGV[2])
+    redis.call('ZADD', held, now + lasts, member)
     answer[2 * at + 1] = redis.call('HINCRBY', balance, 'reserved', ARGV[2])
     redis.call('EXPIRE', balance, ARGV[3 * at + 3])
     redis.call('EXPIRE', held, ARGV[3 * at + 3])

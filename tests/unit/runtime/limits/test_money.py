@@ -160,6 +160,15 @@ async def test_in_redis_what_is_held_counts_as_spent_when_its_time_is_over(redis
     assert await ledger.settle(held, 0) == [Balance(60, 10)], "too late"
 
 
+async def test_in_redis_a_reservation_that_is_sent_again_is_made_once(redis: Redis) -> None:
+    """Its client sends a command again where the connection breaks before the answer."""
+    ledger = RedisLedger(lambda: redis, lambda: "ns/w")
+    held = some(60)
+    for _ in range(2):
+        assert await ledger.reserve(held) == [Balance(0, 60)]
+    assert await ledger.settle(held, 20) == [Balance(20, 0)]
+
+
 async def test_a_redis_that_comes_back_empty_is_told_what_was_spent(redis: Redis) -> None:
     ledger = RedisLedger(lambda: redis, lambda: "ns/w")
     await ledger.settle(held := some(60), 0)

@@ -19,8 +19,9 @@ from runtime.sessions import (
     UnknownFactError,
     UnknownSessionError,
 )
-from runtime.sessions.store import FACT, MAX_FACTS
-from tests.unit.runtime.sessions.conftest import Lifetime
+from runtime.sessions.redis import RedisSessions
+from runtime.sessions.store import FACT, MAX_BY_PLAYER, MAX_FACTS
+from tests.unit.runtime.sessions.conftest import HOUR, Lifetime
 from tests.unit.runtime.sessions.records import of, record
 from tests.unit.runtime.stubs.waiting import eventually
 
@@ -261,6 +262,39 @@ async def test_sessions_are_found_by_player_newest_first(store: SessionStore) ->
         await asyncio.sleep(0.002)  # they are ordered by the millisecond
     found = await store.by_player("Mara", 2)
     assert [session.id for session in found] == [made[3], made[2]]
+
+
+async def test_every_session_of_a_player_can_be_found_and_deleted(store: SessionStore) -> None:
+    made = {(await store.create("Mara", None)).id for _ in range(MAX_BY_PLAYER + 20)}
+    while found := await store.by_player("Mara", MAX_BY_PLAYER):
+        for session in found:
+            await store.delete(session.id)
+            made.remove(session.id)
+    assert made == set()
+
+
+async def test_a_session_that_lives_on_by_its_facts_is_found_by_its_player(
+    store: SessionStore, lifetime: Lifetime
+) -> None:
+    session = (await store.create("Mara", None)).id
+    lifetime.seconds = 2 * HOUR
+    await store.pin(session, "The bell is cracked.")
+    if isinstance(store, RedisSessions):
+        index, own = await asyncio.gather(*(lasts(store, kind) for kind in "ps"))
+        assert index >= own > HOUR * 1000
+    lifetime.seconds = HOUR / 2
+    claim = await claimed(store, session)
+    await store.finish(claim, of(claim))
+    await store.create("Mara", None)
+    if isinstance(store, RedisSessions):
+        assert await lasts(store, "p") > HOUR * 1000, "another session still lives as long"
+
+
+async def lasts(store: RedisSessions, kind: str) -> int:
+    """Milliseconds until the first key of that kind expires."""
+    client = store._hot.client
+    (key,) = [key async for key in client.scan_iter(f"{store._prefix}{kind}:*")][:1]
+    return int(await client.pttl(key))
 
 
 async def test_a_session_expires_after_its_last_write(
