@@ -2,6 +2,7 @@
 tombstones of what was destroyed."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -18,12 +19,16 @@ from runtime.audit.record import Record, player_subject
 from runtime.audit.replay import numbered
 from runtime.audit.sealing import encode
 from runtime.audit.segments import SEGMENT_BYTES, LogDamagedError
-from runtime.audit.subjects import Subjects
+from runtime.audit.subjects import SubjectKey, Subjects, lost
 from runtime.consensus import canonical
 from runtime.groupcommit import GroupCommit
 
 Found = TypeVar("Found")
 E = TypeVar("E", bound=Entry)
+
+#: Subjects that are remembered to be forgotten: more than can be in a minute, which no decision
+#: lasts.
+_GONE = 1024
 
 #: An entry, and whose words are in it.
 _Draft = tuple[Entry, str | None]
@@ -42,6 +47,8 @@ class DecisionLog:
         key = folder.with_name("audit.key")
         self._journal = Journal(folder, key, segment_bytes=segment_bytes)
         self._subjects = Subjects(folder.with_name("subjects.db"))
+        #: Who was forgotten lately: when, and a key that nobody keeps, for what was begun before.
+        self._gone: OrderedDict[str, tuple[str, SubjectKey]] = OrderedDict()
         self._commit: GroupCommit[_Draft, Entry] = GroupCommit("decision-log", self._write)
         for condemned, by in self._subjects.condemned():
             self._bury(condemned, by)
@@ -222,6 +229,9 @@ class DecisionLog:
     async def _erase(self, subject: str, by: str) -> ErasureEntry | None:
         def erase() -> ErasureEntry | None:
             key = self._subjects.condemn(subject, by)
+            self._gone[subject] = now(), lost(key)
+            if len(self._gone) > _GONE:
+                self._gone.popitem(last=False)
             return self._bury(key, by) if key else None
 
         return await self._commit.run(erase)
@@ -282,14 +292,23 @@ class DecisionLog:
             entry.model_copy(update={"id": f"{entry.prefix}-{first + at}-{token_hex(4)}"})
             for at, (entry, _) in enumerate(drafts)
         ]
-        keys = self._subjects.keys_for(subject for _, subject in drafts if subject is not None)
+        late = [self._late(entry, subject) for entry, subject in drafts]
+        subjects = [
+            None if gone else subject for gone, (_, subject) in zip(late, drafts, strict=True)
+        ]
+        keys = self._subjects.keys_for(subject for subject in subjects if subject is not None)
         self._journal.append(
             [
-                encode(entry, None if subject is None else keys[subject])
-                for entry, (_, subject) in zip(named, drafts, strict=True)
+                encode(entry, gone if subject is None else keys[subject])
+                for entry, subject, gone in zip(named, subjects, late, strict=True)
             ]
         )
         return named
+
+    def _late(self, entry: Entry, subject: str | None) -> SubjectKey | None:
+        """The key of a subject who was forgotten while this came about."""
+        at, key = self._gone.get(subject or "", ("", None))
+        return key if entry.time <= at else None
 
 
 def now() -> str:

@@ -153,6 +153,11 @@ class Subjects:
             raise
 
 
+def lost(key: str | None) -> SubjectKey:
+    """A key that is kept nowhere, under the name of a destroyed one if there was any."""
+    return SubjectKey(key or f"k-{secrets.token_hex(12)}", AESGCM(AESGCM.generate_key(256)))
+
+
 def _remember(cache: OrderedDict[str, SubjectKey], name: str, key: SubjectKey) -> None:
     cache[name] = key
     cache.move_to_end(name)

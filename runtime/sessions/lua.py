@@ -126,8 +126,8 @@ return 'pinned'
 )
 
 #: KEYS: session, turns, keys, facts, tombstone, player's sessions or ''. ARGV: a list of fields and
-#: values for each of the first four as JSON, lifetime in ms, session id, its age, prefix of sessions.
-#: Now and then it looks which of the player's sessions are still there.
+#: values for each of the first four as JSON, lifetime in ms, session id, its age, prefix of
+#: sessions. Now and then it looks which of the player's sessions are still there.
 ADOPT = (
     _LAST
     + """

@@ -106,13 +106,29 @@ async def test_forgetting_a_player_destroys_their_words_and_leaves_the_vote(
 async def test_who_comes_back_after_being_forgotten_has_a_new_key(log: DecisionLog) -> None:
     first = await log.append(EXAMPLE)
     await log.forget("Mara", "support")
-    second = await log.append(EXAMPLE)
+    second = await log.append(EXAMPLE.model_copy(update={"time": "2999-11-23T05:01:44.310Z"}))
     assert log.read(2) == second
     assert log.read(0).erased
     # What is posted to a decision without words brings none back.
     posted = await log.post(outcome(first.id, answer="He rings the bell", score="0"))
     assert posted is not None
     assert (posted.answer, posted.score) == (None, "0")
+
+
+async def test_what_was_being_decided_while_its_player_was_forgotten_has_no_words(
+    log: DecisionLog, tmp_path: Path
+) -> None:
+    await log.append(EXAMPLE)
+    tombstone = await log.forget("Mara", "support")
+    assert await log.forget("Ilse", "support") is None
+    await log.append(EXAMPLE)  # it began before
+    await log.append(EXAMPLE.model_copy(update={"player": "Ilse"}))
+    assert tombstone is not None
+    assert log.stored(2).key == tombstone.key
+    assert all(log.read(number).erased for number in (0, 2, 3))
+    assert await log.forget("Mara", "support") is None, "no new key was made"
+    await log.checkpoint(ORIGIN)
+    assert verify(tmp_path / "decisions").findings == []
 
 
 async def test_without_a_player_the_session_is_the_subject(log: DecisionLog) -> None:

@@ -189,6 +189,27 @@ async def test_decisions_are_searched_by_what_is_known_of_them(signed: House) ->
         assert (await signed.client.get("/v1/decisions", params=wrong)).status_code == 422
 
 
+@pytest.mark.parametrize("player", ["Mara", None])
+async def test_a_turn_under_way_when_its_words_are_destroyed_leaves_none(
+    signed: House, player: str | None
+) -> None:
+    session = await signed.session(player=player)
+    await signed.decide(session, **ASK)
+    for stub in signed.stubs:
+        stub.behaviour = "slow"
+    url = f"/v1/sessions/{session}"
+    told = asyncio.create_task(signed.client.post(f"{url}/decisions", json=ASK))
+    await eventually(lambda: all(len(stub.asked) == 2 for stub in signed.stubs[:2]))
+    gone = "/v1/players/Mara" if player else url
+    assert (await signed.client.delete(gone)).status_code in (200, 204)
+    for stub in signed.stubs:
+        stub.release.set()
+    assert (await told).status_code == 410
+    assert [record.erased for record in await signed.gateway.decisions.latest(9)] == [True, True]
+    payloads = [signed.gateway.decisions._journal.read(number) for number in range(3)]
+    assert not any(b"guard" in each for each in payloads)
+
+
 async def test_deleting_a_session_without_a_player_destroys_its_words(signed: House) -> None:
     session = await signed.session()
     made = await signed.decide(session, **ASK)

@@ -61,6 +61,11 @@ async def test_a_claim_ends_with_its_process(tmp_path: Path, lifetime: Lifetime)
     await store.close()
 
 
+def bytes_in(folder: Path) -> bytes:
+    """Everything that the store has on the disk."""
+    return b"".join(path.read_bytes() for path in folder.glob("sessions.db*"))
+
+
 async def test_no_byte_of_a_deleted_session_stays_on_the_volume(
     tmp_path: Path, lifetime: Lifetime
 ) -> None:
@@ -72,7 +77,7 @@ async def test_no_byte_of_a_deleted_session_stays_on_the_volume(
     await store.pin(session, "The bell is cracked.")
     await store.summarise(session, Summary("The bell rang.", 1))
     await store.delete(session)
-    kept = b"".join(path.read_bytes() for path in tmp_path.glob("sessions.db*"))
+    kept = bytes_in(tmp_path)
     told = (b"Mara", b"Ash falls", b"Question 1", b"Ring the bell", b"cracked", b"The bell rang")
     assert [words for words in told if words in kept] == []
     await store.close()
