@@ -225,7 +225,7 @@ def games(gateway: Gateway) -> APIRouter:
     async def read(
         request: Request,
         decision: DecisionId,
-        visit: Annotated[Visit, Depends(Guarded(gateway, "read"))],
+        visit: Annotated[Visit, Depends(Guarded(gateway, "read", peers=True))],
     ) -> Response:
         """Everything that made it: the question, every candidate, how they were counted. Whichever
         replica has it in its log, any one answers."""

@@ -186,7 +186,7 @@ def audits(gateway: Gateway) -> APIRouter:
         },
     )
     async def forget(
-        visit: Annotated[Visit, Depends(Guarded(gateway, "admin"))],
+        visit: Annotated[Visit, Depends(Guarded(gateway, "admin", peers=True))],
         request: Request,
         player: Player,
         by: Annotated[
@@ -208,7 +208,7 @@ def audits(gateway: Gateway) -> APIRouter:
         elsewhere = (
             False
             if PEER in request.headers
-            else await gateway.peers.forget(player, by, visit.credential)
+            else await gateway.peers.forget(player, by, visit.credential, replicas=gateway.replicas)
         )
         if elsewhere is None:
             return problem(

@@ -183,6 +183,12 @@ class Gateway:
         self.recall.forget(lambda kept: kept.player == player)
         return await self._unindexed(await self.decisions.forget(player, by))
 
+    @property
+    def replicas(self) -> int:
+        """How many gateways there should be, this one included."""
+        config = self.following.config
+        return config.replicas if config else 1
+
     def report(self) -> GatewayReport:
         """What it says of itself."""
         config = self.following.config

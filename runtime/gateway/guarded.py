@@ -7,6 +7,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from runtime.gateway.gateway import Gateway
 from runtime.gateway.guards import Visit
+from runtime.gateway.peers import HEADER as PEER
 from runtime.limits.keys import Scope
 
 _BEARER = HTTPBearer(
@@ -24,12 +25,17 @@ class Guarded:
         gateway: whose guards.
         scope: what the caller's key must be for.
         counted: false where the call is counted later, when its player is known.
+        peers: whether replicas ask this of each other in a caller's name. The replica that was
+            called has counted it, and what they ask concerns their own logs alone.
     """
 
-    def __init__(self, gateway: Gateway, scope: Scope, *, counted: bool = True) -> None:
+    def __init__(
+        self, gateway: Gateway, scope: Scope, *, counted: bool = True, peers: bool = False
+    ) -> None:
         self._gateway = gateway
         self._scope = scope
         self._counted = counted
+        self._peers = peers
 
     async def __call__(
         self,
@@ -41,6 +47,6 @@ class Guarded:
         """The visit of this request. See Guards for what it raises."""
         visit = self._gateway.guards.visit(request.headers, self._scope)
         request.state.visit = visit
-        if self._counted:
+        if self._counted and not (self._peers and PEER in request.headers):
             await self._gateway.guards.count(visit)
         return visit

@@ -56,10 +56,12 @@ class Peers:
             log.warning("peers_not_asked", reason=str(error) or type(error).__name__)
             return None
 
-    async def forget(self, player: str, by: str, credential: str | None = None) -> bool | None:
+    async def forget(
+        self, player: str, by: str, credential: str | None = None, *, replicas: int = 1
+    ) -> bool | None:
         """Let every replica destroy a player's words in its own log, in the caller's name. True:
-        one had some; False: none had; None: not every one that there is has answered, so it has to
-        be sent again."""
+        one had some; False: none had; None: not all of ``replicas`` have answered, so it has to be
+        sent again."""
         if not self._host:
             return False
         try:
@@ -71,7 +73,9 @@ class Peers:
         except (TimeoutError, OSError) as error:
             log.warning("peers_not_asked", reason=str(error) or type(error).__name__)
             return None
-        return None if None in answers else any(answers)
+        if None in answers or len(answers) < replicas:
+            return None
+        return any(answers)
 
     async def _forget(
         self, address: str, player: str, by: str, credential: str | None

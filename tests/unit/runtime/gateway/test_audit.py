@@ -224,7 +224,9 @@ class Neighbours(Peers):
 
     answer: bool | None
 
-    async def forget(self, player: str, by: str, credential: str | None = None) -> bool | None:
+    async def forget(
+        self, player: str, by: str, credential: str | None = None, *, replicas: int = 1
+    ) -> bool | None:
         return self.answer
 
 

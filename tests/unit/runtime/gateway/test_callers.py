@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from runtime.gateway.peers import HEADER as PEER
 from runtime.limits.keys import digest, new_key
 from tests.unit.runtime.gateway.test_api import ASK, assert_problem
 from tests.unit.runtime.stubs.engine import Stub
@@ -202,3 +203,12 @@ async def test_only_an_admin_deletes_a_session(home: House) -> None:
     assert fact.status_code == 201
     assert_problem(await home.client.delete(url, headers=game), 403, "scope-missing")
     assert (await home.client.delete(url, headers=ops)).status_code == 204
+
+
+async def test_what_a_replica_asks_in_a_callers_name_is_not_counted_twice(home: House) -> None:
+    await configure(home, limits={"perKeyPerMinute": 2})
+    for _ in range(5):
+        answer = await home.client.get("/v1/decisions/d-7-00000000", headers={PEER: "1"})
+        assert answer.status_code == 404
+    answers = [await home.client.get("/v1/decisions/d-7-00000000") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [404, 404, 429]

@@ -157,8 +157,9 @@ async def test_every_replica_is_told_to_forget(neighbours: tuple[Neighbours, int
         others.addresses = ["127.0.0.1"]
         assert await others.forget("Mara/of the Gate", "me") is True
         assert await others.forget("Mara", "you") is False
+        assert await others.forget("Mara", "me", replicas=2) is None, "one is not there"
         others.addresses = ["127.0.0.1", "127.0.0.2"]
         assert await others.forget("Mara", "me") is None
     finally:
         await runner.cleanup()
-    assert asked == [("Mara/of the Gate", True), ("Mara", True), ("Mara", True)]
+    assert asked == [("Mara/of the Gate", True)] + [("Mara", True)] * 3
