@@ -38,7 +38,8 @@ class EngineError(Exception):
 
     ``blames_member`` is false when the request itself was at fault. ``passing`` is true when
     nothing of an answer had come and the same request may well succeed in a moment, so that asking
-    again is safe. ``retry_after`` is how many seconds the engine wants to be left alone.
+    again is safe. ``retry_after`` is how many seconds the engine wants to be left alone. ``quotes``
+    is true when the message repeats words of an answer, which are for whoever asked alone.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class EngineError(Exception):
         blames_member: bool = True,
         passing: bool = False,
         retry_after: float | None = None,
+        quotes: bool = False,
     ) -> None:
         super().__init__(f"{kind}: {message}")
         self.kind: FailureKind = kind
@@ -56,6 +58,12 @@ class EngineError(Exception):
         self.blames_member = blames_member
         self.passing = passing
         self.retry_after = retry_after
+        self.quotes = quotes
+
+    @property
+    def public(self) -> str:
+        """What everyone may hear of it."""
+        return self.kind if self.quotes else str(self)
 
 
 @dataclass(frozen=True, slots=True)

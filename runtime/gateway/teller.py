@@ -311,8 +311,8 @@ class Teller:
 
     async def _keep(self, claim: Claim, draft: Record, lookup: Lookup) -> Record:
         record = await self._decisions.append(draft)
-        lookup.keep(record)
         await self._sessions.finish(claim, record)
+        lookup.keep(record)  # of a session that is still there
         return record
 
     def _summarise(self, config: GatewayConfig, claim: Claim, record: Record, space: int) -> None:

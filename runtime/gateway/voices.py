@@ -59,7 +59,7 @@ class Member:
         if self._checked and self.trouble is not None:
             return str(self.trouble)
         if not self._circuit.admits(time.monotonic()):
-            return f"it rests after failing: {self._last_error}"
+            return f"it rests after failing: {_said(self._last_error)}"
         return None
 
     @property
@@ -76,7 +76,7 @@ class Member:
             reason = "MissingKey" if self.trouble.kind == "MissingKey" else "Unreachable"
             message = self.trouble.message[:512]
         elif self._circuit.is_failing:
-            reason, message = "Failing", f"it keeps failing: {self._put_out_by}"[:512]
+            reason, message = "Failing", f"it keeps failing: {_said(self._put_out_by)}"[:512]
         name = self.name.partition("/")[0]
         return Voice(name=name, answers=reason is None, reason=reason, message=message)
 
@@ -200,6 +200,10 @@ class Member:
         elif fault is None and before is not None:
             log.info("member_answers", member=self.name)
             self._circuit.trust_again()
+
+
+def _said(error: EngineError | None) -> str:
+    return error.public if error else "nobody knows why"
 
 
 @dataclass(frozen=True, slots=True)

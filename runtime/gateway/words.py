@@ -24,7 +24,9 @@ def accept(prompt: Prompt, reply: Reply) -> str:
         return words
     option = choose(reply.text, prompt.options)
     if option is None:
-        raise EngineError("OutsideOptions", f"the answer {reply.text[:80]!r} is not an option")
+        raise EngineError(
+            "OutsideOptions", f"the answer {reply.text[:80]!r} is not an option", quotes=True
+        )
     return option
 
 

@@ -193,6 +193,7 @@ async def test_decisions_are_searched_by_what_is_known_of_them(signed: House) ->
 async def test_a_turn_under_way_when_its_words_are_destroyed_leaves_none(
     signed: House, player: str | None
 ) -> None:
+    await signed.configure(cache={"exact": {"ttlMinutes": 10}})
     session = await signed.session(player=player)
     await signed.decide(session, **ASK)
     for stub in signed.stubs:
@@ -205,6 +206,7 @@ async def test_a_turn_under_way_when_its_words_are_destroyed_leaves_none(
     for stub in signed.stubs:
         stub.release.set()
     assert (await told).status_code == 410
+    assert len(signed.gateway.recall.shelf) == 0
     assert [record.erased for record in await signed.gateway.decisions.latest(9)] == [True, True]
     payloads = [signed.gateway.decisions._journal.read(number) for number in range(3)]
     assert not any(b"guard" in each for each in payloads)

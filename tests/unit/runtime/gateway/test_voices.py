@@ -70,6 +70,18 @@ async def test_a_member_that_keeps_failing_is_not_asked_for_a_while(home: House)
     assert answers(home) == [False, True, True]
 
 
+async def test_what_a_member_said_to_one_player_is_told_to_no_other(home: House) -> None:
+    mara, ilse = await home.session(player="Mara"), await home.session(player="Ilse")
+    home.stubs[0].answer = "Mara hides the coal"
+    home.stubs[1].answer, home.stubs[2].answer = "yes", "no"
+    for _ in range(3):
+        decision = await home.decide(mara, **ASK)
+    assert "hides the coal" in decision["votes"][0]["error"]
+    decision = await home.decide(ilse, **ASK)
+    assert decision["votes"][0]["error"] == "it rests after failing: OutsideOptions"
+    assert "coal" not in (await home.client.get("/v1/status")).text
+
+
 async def test_a_member_that_never_answers_is_failing_until_it_does(
     home: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
