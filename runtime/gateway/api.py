@@ -27,7 +27,7 @@ from runtime.gateway.models import (
     SessionView,
 )
 from runtime.gateway.peers import HEADER as PEER
-from runtime.gateway.problems import unknown_decision
+from runtime.gateway.problems import not_everywhere, unknown_decision
 from runtime.gateway.teller import Question
 from runtime.gateway.telling import told, wants_events
 from runtime.sessions import Session
@@ -66,7 +66,6 @@ def games(gateway: Gateway) -> APIRouter:
     """What games call."""
     router = APIRouter(prefix="/v1")
     decides, reads = Depends(Guarded(gateway, "decide")), Depends(Guarded(gateway, "read"))
-    governs = Depends(Guarded(gateway, "admin"))
 
     @router.post(
         "/sessions",
@@ -119,15 +118,26 @@ def games(gateway: Gateway) -> APIRouter:
     @router.delete(
         "/sessions/{session}",
         summary="Delete a session",
-        dependencies=[governs],
         status_code=HTTPStatus.NO_CONTENT,
         responses=examples.problems(401, 403, 404, 422, 429, 503),
         tags=["sessions"],
     )
-    async def delete(session: SessionId) -> Response:
+    async def delete(
+        request: Request,
+        session: SessionId,
+        visit: Annotated[Visit, Depends(Guarded(gateway, "admin", peers=True))],
+    ) -> Response:
         """Its player, context, turns, facts and summary are forgotten at once; for a day, whoever
-        asks for it is told that it was deleted. Its decisions stay in the log."""
+        asks for it is told that it was deleted. Its decisions stay in the log; without a player
+        their words are destroyed, in the log of every replica. Send it again while it answers 503:
+        a replica was not reached."""
         await gateway.forget(session)
+        if PEER not in request.headers:
+            reached = await gateway.peers.forget(
+                "sessions", session, visit.credential, replicas=gateway.replicas
+            )
+            if reached is None:
+                return not_everywhere().response()
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     @router.post(

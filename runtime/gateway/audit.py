@@ -19,7 +19,7 @@ from runtime.gateway.gateway import Gateway
 from runtime.gateway.guarded import Guarded
 from runtime.gateway.guards import Visit
 from runtime.gateway.peers import HEADER as PEER
-from runtime.gateway.problems import problem, unknown_decision
+from runtime.gateway.problems import not_everywhere, problem, unknown_decision
 
 DecisionId = Annotated[
     str, Path(max_length=64, description="Id of a decision.", examples=[examples.DECISION_ID])
@@ -208,16 +208,12 @@ def audits(gateway: Gateway) -> APIRouter:
         elsewhere = (
             False
             if PEER in request.headers
-            else await gateway.peers.forget(player, by, visit.credential, replicas=gateway.replicas)
+            else await gateway.peers.forget(
+                "players", player, visit.credential, by=by, replicas=gateway.replicas
+            )
         )
         if elsewhere is None:
-            return problem(
-                "not-everywhere",
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "Not every gateway was reached",
-                "the words are destroyed here and not yet in the log of every replica; wait until "
-                "all of them are ready and send it again",
-            ).response()
+            return not_everywhere().response()
         if erasure is None and elsewhere:
             return Response(status_code=HTTPStatus.NO_CONTENT)
         if erasure is None:

@@ -5,6 +5,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Iterable
+from typing import Literal
 from urllib.parse import quote
 
 import aiohttp
@@ -57,18 +58,31 @@ class Peers:
             return None
 
     async def forget(
-        self, player: str, by: str, credential: str | None = None, *, replicas: int = 1
+        self,
+        kind: Literal["players", "sessions"],
+        name: str,
+        credential: str | None = None,
+        *,
+        by: str | None = None,
+        replicas: int = 1,
     ) -> bool | None:
-        """Let every replica destroy a player's words in its own log, in the caller's name. True:
-        one had some; False: none had; None: not all of ``replicas`` have answered, so it has to be
-        sent again."""
+        """Let every replica destroy words in its own log, in the caller's name. True: one had some;
+        False: none had; None: not all of ``replicas`` have answered, so it has to be sent again.
+
+        Args:
+            kind, name: whose words.
+            credential: the caller's API key.
+            by: who asks, for the record.
+            replicas: how many there should be.
+        """
         if not self._host:
             return False
+        path = f"{kind}/{quote(name, safe='')}"
         try:
             async with asyncio.timeout(SECONDS):
                 addresses = await self._addresses()
                 answers = await asyncio.gather(
-                    *(self._forget(each, player, by, credential) for each in addresses)
+                    *(self._forget(each, path, by, credential) for each in addresses)
                 )
         except (TimeoutError, OSError) as error:
             log.warning("peers_not_asked", reason=str(error) or type(error).__name__)
@@ -78,17 +92,17 @@ class Peers:
         return any(answers)
 
     async def _forget(
-        self, address: str, player: str, by: str, credential: str | None
+        self, address: str, path: str, by: str | None, credential: str | None
     ) -> bool | None:
         host = f"[{address}]" if ":" in address else address
         try:
             async with self._http.delete(
-                f"http://{host}:{self._port}/v1/players/{quote(player, safe='')}",
-                params={"by": by},
+                f"http://{host}:{self._port}/v1/{path}",
+                params={"by": by} if by else {},
                 headers=_headers(credential),
                 allow_redirects=False,
             ) as response:
-                return {200: True, 404: False}.get(response.status)
+                return {200: True, 204: True, 404: False}.get(response.status)
         except (aiohttp.ClientError, OSError):
             return None
 

@@ -202,6 +202,17 @@ def too_large(limit: int) -> Failure:
     )
 
 
+def not_everywhere() -> Failure:
+    """A replica still has words that are to be destroyed."""
+    return problem(
+        "not-everywhere",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Not every gateway was reached",
+        "the words are destroyed here and not yet in the log of every replica; wait until all of "
+        "them are ready and send it again",
+    )
+
+
 def draining() -> Failure:
     """This gateway is being stopped."""
     return problem(

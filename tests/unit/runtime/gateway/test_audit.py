@@ -11,7 +11,7 @@ import pytest
 from crds.checkpoint import Checkpoint, VerifierKey
 from crds.merkle import leaf_hash, verify_consistency, verify_inclusion
 from runtime.audit import Record, replay
-from runtime.gateway.peers import Peers
+from runtime.gateway.peers import HEADER, Peers
 from tests.unit.runtime.stubs.engine import Stub
 from tests.unit.runtime.stubs.gateway import House, house, serving
 from tests.unit.runtime.stubs.waiting import eventually
@@ -225,10 +225,10 @@ class Neighbours(Peers):
     """Another replica, and what it answers."""
 
     answer: bool | None
+    asked: list[str]
 
-    async def forget(
-        self, player: str, by: str, credential: str | None = None, *, replicas: int = 1
-    ) -> bool | None:
+    async def forget(self, kind: str, name: str, *_: Any, **more: Any) -> bool | None:
+        self.asked.append(f"{kind}/{name}")
         return self.answer
 
 
@@ -239,8 +239,23 @@ async def test_a_player_is_forgotten_by_every_replica(
     signed: House, elsewhere: bool | None, first: int, again: int
 ) -> None:
     signed.gateway.peers = Neighbours(aiohttp.ClientSession(), None)
-    signed.gateway.peers.answer = elsewhere
+    signed.gateway.peers.answer, signed.gateway.peers.asked = elsewhere, []
     await signed.decide(await signed.session(player="Mara"), **ASK)
     assert (await signed.client.delete("/v1/players/Mara")).status_code == first
     assert (await signed.client.delete("/v1/players/Mara")).status_code == again
+    assert signed.gateway.peers.asked == ["players/Mara"] * 2
+    await signed.gateway.peers._http.close()
+
+
+@pytest.mark.parametrize(("elsewhere", "status"), [(False, 204), (True, 204), (None, 503)])
+async def test_a_session_is_forgotten_by_every_replica(
+    signed: House, elsewhere: bool | None, status: int
+) -> None:
+    signed.gateway.peers = Neighbours(aiohttp.ClientSession(), None)
+    signed.gateway.peers.answer, signed.gateway.peers.asked = elsewhere, []
+    url = f"/v1/sessions/{(session := await signed.session())}"
+    assert (await signed.client.delete(url)).status_code == status
+    assert (await signed.client.delete(url)).status_code == status, "again"
+    assert (await signed.client.delete(url, headers={HEADER: "1"})).status_code == 204
+    assert signed.gateway.peers.asked == [f"sessions/{session}"] * 2
     await signed.gateway.peers._http.close()

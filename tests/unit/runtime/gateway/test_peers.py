@@ -155,11 +155,11 @@ async def test_every_replica_is_told_to_forget(neighbours: tuple[Neighbours, int
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
         others.addresses = ["127.0.0.1"]
-        assert await others.forget("Mara/of the Gate", "me") is True
-        assert await others.forget("Mara", "you") is False
-        assert await others.forget("Mara", "me", replicas=2) is None, "one is not there"
+        assert await others.forget("players", "Mara/of the Gate", by="me") is True
+        assert await others.forget("players", "Mara", by="you") is False
+        assert await others.forget("players", "Mara", by="me", replicas=2) is None, "one is away"
         others.addresses = ["127.0.0.1", "127.0.0.2"]
-        assert await others.forget("Mara", "me") is None
+        assert await others.forget("players", "Mara", by="me") is None
     finally:
         await runner.cleanup()
     assert asked == [("Mara/of the Gate", True)] + [("Mara", True)] * 3
