@@ -96,9 +96,8 @@ def _objects(seen: StorytellerObserved, ensemble: ModelEnsemble) -> list[Object]
     world_policy = seen.world.spec.deletion_policy if seen.world else "Retain"
     policy = storyteller.spec.deletion_policy or world_policy
     hot = _hot(seen)
-    # Without a hot store sessions live on the volume of one gateway, so one is what runs; and still
-    # until that gateway, restarted, has moved them into the hot store that the World now names.
-    replicas = storyteller.spec.replicas if hot and not _embedded(seen) else 1
+    # Without a hot store sessions live on the volume of one gateway, so one is what runs.
+    replicas = storyteller.spec.replicas if hot and _has_moved(seen) else 1
     return [
         *workload.identity(storyteller, owners),
         config_map(gateway_config(seen), owners),
@@ -113,8 +112,15 @@ def _hot(seen: StorytellerObserved) -> Redis | None:
     return seen.world.spec.redis if seen.world else None
 
 
-def _embedded(seen: StorytellerObserved) -> bool:
-    return any(report.store.kind == "Embedded" for report in seen.reports.values())
+def _has_moved(seen: StorytellerObserved) -> bool:
+    """Whether no gateway keeps sessions on its volume. One that ran alone has moved them into the
+    hot store that the World now names once it says that it uses that."""
+    stores = [report.store for report in seen.reports.values()]
+    name = workload.gateway_name(seen.storyteller.metadata.name)
+    running = seen.children.get("StatefulSet", name)
+    if running is not None and running["spec"].get("replicas") == 1:
+        return any(store.kind == "Redis" and store.reason is None for store in stores)
+    return all(store.kind == "Redis" for store in stores)
 
 
 def _needless(seen: StorytellerObserved, desired: Sequence[Object]) -> tuple[Delete, ...]:

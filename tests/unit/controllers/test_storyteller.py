@@ -248,6 +248,21 @@ def test_the_one_gateway_moves_its_sessions_before_more_run() -> None:
     assert found(after, "StatefulSet")["spec"]["replicas"] == 3
 
 
+def test_while_the_one_gateway_restarts_over_the_hot_store_no_other_is_begun() -> None:
+    """Another would know no session until those of the one have moved."""
+    one = live(plan(observe(storyteller(worldRef="emberfall", replicas=3), world=world()), NOW))
+    silent = plan(shared(children=one), NOW)
+    assert found(silent, "StatefulSet")["spec"]["replicas"] == 1
+    away = StoreReport(kind="Redis", reason="Unreachable")
+    moving = {name: told.model_copy(update={"store": away}) for name, told in on_redis(YES).items()}
+    assert (
+        found(plan(shared(children=one, reports=moving), NOW), "StatefulSet")["spec"]["replicas"]
+        == 1
+    )
+    three = live(plan(shared(), NOW))
+    assert found(plan(shared(children=three), NOW), "StatefulSet")["spec"]["replicas"] == 3
+
+
 def shared(replicas: int = 3, **more: Any) -> StorytellerObserved:
     return observe(storyteller(worldRef="emberfall", replicas=replicas), world=world(**HOT), **more)
 
