@@ -5,7 +5,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -38,7 +38,7 @@ from runtime.gateway.teller import Teller
 from runtime.gateway.voices import Voices, report
 from runtime.gateway.volume import VolumeInUseError, hold
 from runtime.groupcommit import BacklogFullError
-from runtime.sessions import SessionStore, StoreUnavailableError
+from runtime.sessions import SessionStore, StoreUnavailableError, UnknownSessionError
 from runtime.sessions.hot import HotStore
 from runtime.sessions.redis import RedisSessions
 from runtime.sessions.sqlite import SqliteSessions
@@ -179,7 +179,8 @@ class Gateway:
         """
         while found := await self.sessions.by_player(player, _BATCH):
             for session in found:
-                await self.sessions.delete(session.id)
+                with suppress(UnknownSessionError):  # it expired meanwhile
+                    await self.sessions.delete(session.id)
         self.recall.forget(lambda kept: kept.player == player)
         return await self._unindexed(await self.decisions.forget(player, by))
 

@@ -12,6 +12,7 @@ from crds.checkpoint import Checkpoint, VerifierKey
 from crds.merkle import leaf_hash, verify_consistency, verify_inclusion
 from runtime.audit import Record, replay
 from runtime.gateway.peers import HEADER, Peers
+from runtime.sessions import UnknownSessionError
 from tests.unit.runtime.stubs.engine import Stub
 from tests.unit.runtime.stubs.gateway import House, house, serving
 from tests.unit.runtime.stubs.waiting import eventually
@@ -187,6 +188,21 @@ async def test_decisions_are_searched_by_what_is_known_of_them(signed: House) ->
     assert await found(text="heron") == []
     for wrong in ({"text": " "}, {"outcome": "Magic"}, {"since": "yesterday"}, {"colour": "red"}):
         assert (await signed.client.get("/v1/decisions", params=wrong)).status_code == 422
+
+
+async def test_a_session_that_expires_meanwhile_keeps_nobody_from_being_forgotten(
+    signed: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await signed.decide(await signed.session(player="Mara"), **ASK)
+    sessions = signed.gateway.sessions
+    delete = sessions.delete
+
+    async def too_late(session: str) -> None:
+        await delete(session)
+        raise UnknownSessionError(session)
+
+    monkeypatch.setattr(sessions, "delete", too_late)
+    assert (await signed.client.delete("/v1/players/Mara")).status_code == 200
 
 
 @pytest.mark.parametrize("player", ["Mara", None])
