@@ -6,7 +6,14 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 #: What a page may send beyond the simple headers, and what it may read of an answer.
-_SENT = ("authorization", "x-api-key", "content-type", "idempotency-key", "traceparent")
+_SENT = (
+    "authorization",
+    "x-api-key",
+    "cache-control",
+    "content-type",
+    "idempotency-key",
+    "traceparent",
+)
 _READ = ("ratelimit", "ratelimit-policy", "retry-after", "traceparent", "www-authenticate")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 

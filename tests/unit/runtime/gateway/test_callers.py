@@ -212,3 +212,23 @@ async def test_what_a_replica_asks_in_a_callers_name_is_not_counted_twice(home: 
         assert answer.status_code == 404
     answers = [await home.client.get("/v1/decisions/d-7-00000000") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [404, 404, 429]
+
+
+async def test_a_page_may_send_every_header_that_the_api_reads(home: House) -> None:
+    await configure(home, corsOrigins=[ORIGIN])
+    document = (await home.client.get("/openapi.json")).json()
+    sent = {
+        parameter["name"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "header"
+    }
+    assert {"idempotency-key", "cache-control"} <= sent
+    asked = {
+        "origin": ORIGIN,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": ", ".join(sorted(sent)),
+    }
+    answer = await home.client.options("/v1/sessions", headers=asked)
+    assert answer.status_code == 200, answer.text
