@@ -159,7 +159,8 @@ def told_in_part(config: GatewayConfig) -> dict[str, int]:
 
 def harmless(text: str, limit: int) -> str:
     """Untrusted text that can close no mark of ours and open no turn of a chat template."""
-    return _clip(cleaned(text), limit)
+    # Cut first: what was cleaned is remembered, and a context may be as long as a request.
+    return _clip(cleaned(text.strip()[: limit + 1]), limit)
 
 
 def _prompt(route: Route, scene: Scene, system: str, user: str, traceparent: str | None) -> Prompt:

@@ -176,3 +176,17 @@ def test_the_api_takes_no_more_of_a_role_or_question_than_is_told() -> None:
         (DecisionRequest, "question", prompt.QUESTION),
     ):
         assert f"'maxLength': {bound}" in str(model.model_json_schema()["properties"][field])
+
+
+def test_what_is_not_told_is_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cleaned texts are remembered, thousands of them; a context may be as long as a request."""
+    seen: list[str] = []
+
+    def cleaned(text: str) -> str:
+        seen.append(text)
+        return text
+
+    monkeypatch.setattr(prompt, "cleaned", cleaned)
+    assert harmless("  " + "ash " * 10_000, 10) == "ash ash a…"
+    assert harmless(" ash ", 10) == "ash"
+    assert max(map(len, seen)) <= 11
