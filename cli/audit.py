@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from cli import audited
-from cli.reach import gateway_of
+from cli.reach import gateway_of, key_headers
 from cli.run import CommandError
 from crds.checkpoint import CheckpointError
 from crds.gateway import CONFIG_KEY, GatewayConfig
@@ -327,7 +327,7 @@ async def _ask(method: str, url: str) -> dict[str, Any]:
     timeout = aiohttp.ClientTimeout(total=_SECONDS)
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout) as http,
+            aiohttp.ClientSession(timeout=timeout, headers=key_headers(os.environ)) as http,
             http.request(method, url) as response,
         ):
             status = response.status

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from cli import told
 from cli.install import ROOT
-from cli.reach import gateway_of
+from cli.reach import gateway_of, key_headers
 from cli.run import CommandError
 from crds.base import Model
 from devcluster import Cluster
@@ -94,7 +94,8 @@ def tell(url: str, story: Path, console: Console) -> None:
 
 async def _tell(url: str, story: Story, console: Console) -> None:
     timeout = aiohttp.ClientTimeout(total=_DECISION_SECONDS, sock_connect=10)
-    async with aiohttp.ClientSession(timeout=timeout) as http:
+    headers = key_headers(os.environ)
+    async with aiohttp.ClientSession(timeout=timeout, headers=headers) as http:
         status = await _call(http, "GET", f"{url}/v1/status")
         session = await _call(
             http, "POST", f"{url}/v1/sessions", _sent(player=story.player, context=story.context)

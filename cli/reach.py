@@ -13,6 +13,13 @@ _START_SECONDS = 20.0
 _HTTP_PORT = 8080
 
 
+def key_headers(env: Mapping[str, str]) -> dict[str, str]:
+    """What a gateway that asks for keys wants to see: the one in ``FABULA_API_KEY``, so that it
+    stands in no list of processes."""
+    key = env.get("FABULA_API_KEY", "").strip()
+    return {"X-API-Key": key} if key else {}
+
+
 @contextmanager
 def gateway_of(env: Mapping[str, str], namespace: str, storyteller: str) -> Iterator[str]:
     """The address of a Storyteller's gateway, for as long as the context lasts.

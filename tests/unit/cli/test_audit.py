@@ -1,7 +1,10 @@
 """`fabula audit`: what a person gets from a copy of a log."""
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -28,6 +31,36 @@ def volume(tmp_path: Path) -> Path:
 def first_id(volume: Path) -> str:
     result = run("search", volume, "--limit", "1", "--json")
     return str(json.loads(result.output)["id"])
+
+
+class Closed(BaseHTTPRequestHandler):
+    """A gateway that asks for a key."""
+
+    def do_DELETE(self) -> None:
+        known = self.headers["x-api-key"] == "fk_ops_secret"
+        body = b'{"key": "k-1"}' if known else b'{"title": "No key", "detail": "send one"}'
+        self.send_response(200 if known else 401)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+def test_a_gateway_that_asks_for_a_key_gets_the_one_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Closed) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        erase = ("erase", "Mara", "--by", "me", "--yes", "--url", url)
+        assert run(*erase).exit_code == 2
+        monkeypatch.setenv("FABULA_API_KEY", "fk_ops_secret")
+        result = run(*erase)
+        server.shutdown()
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.output) == {"key": "k-1"}
 
 
 def test_a_good_log_is_verified_and_the_end_is_0(volume: Path) -> None:
