@@ -109,7 +109,8 @@ def noted(db: sqlite3.Connection) -> int:
 def note_all(records: Sequence[Record], count: int, at: float, db: sqlite3.Connection) -> None:
     """Note these records, and that the first ``count`` entries of the log have been noted."""
     for record in records:
-        _take_place(db, record, at)
+        if record.session is not None:
+            _take_place(db, record.session, record, at)
     set_noted(count, db)
 
 

@@ -97,9 +97,13 @@ async def test_a_start_after_many_decisions_is_quick_whatever_lies_between_them(
         await decisions.post(
             OutcomeEntry(time=made.time, decision=made.id, source="rule", score="1")
         )
+        await decisions.append(made.model_copy(update={"session": None, "place": None}))
     for _ in range(2):
         await store.sweep()
     await store.close()
     store = SqliteSessions(tmp_path / "sessions.db", lifetime)
     assert await store.catch_up(decisions) == 0
+    await store.close()
+    store = SqliteSessions(tmp_path / "another.db", lifetime)
+    assert await store.catch_up(decisions) == 9
     await store.close()
