@@ -24,6 +24,8 @@ STORYTELLER = "fabula.dev/storyteller"
 #: Decisions under way may finish when a gateway is stopped: at least so long, and as long as the
 #: ensemble waits for answers plus this margin.
 DRAIN_SECONDS, DRAIN_MARGIN = 30, 5
+#: Then the last turns are noted and the log is signed, also where Redis does not answer.
+CLOSE_SECONDS = 10
 #: Small, and no limit: a storyteller at peak is held by its queue, not killed by its node.
 RESOURCES: Object = {"requests": {"cpu": "50m", "memory": "128Mi"}}
 #: What the StatefulSet and its claims are called in `volumeClaimTemplates`.
@@ -229,7 +231,7 @@ def _pod(
         "serviceAccountName": name,
         "enableServiceLinks": False,
         "securityContext": POD_SECURITY,
-        "terminationGracePeriodSeconds": LEAVE_SECONDS + drain + 5,
+        "terminationGracePeriodSeconds": LEAVE_SECONDS + drain + CLOSE_SECONDS,
         # Members are called by full names; the default of 5 dots would look each up four times.
         "dnsConfig": {"options": [{"name": "ndots", "value": "2"}]},
         # With a hot store more replicas need no restart of those that run.

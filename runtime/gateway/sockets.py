@@ -167,10 +167,10 @@ async def _missed(
                 "list them with GET /v1/decisions",
             )
         )
-    records = [
-        (turn, await gateway.teller.record(decision, visit)) for turn, decision in wanted[::-1]
-    ]
-    return [(turn, record) for turn, record in records if record is not None], turns
+    wanted.reverse()
+    records = await gateway.teller.records([decision for _, decision in wanted], visit)
+    known = {record.id: record for record in records}
+    return [(turn, known[decision]) for turn, decision in wanted if decision in known], turns
 
 
 class _Conversation:
