@@ -294,12 +294,16 @@ class Consensus(Model):
     """How the members agree."""
 
     method: Annotated[
-        Literal["WeightedVote", "Judge", "Fuse", "First"],
+        Literal["WeightedVote", "LogOdds", "Judge", "Fuse", "First"],
         Field(
             description="`WeightedVote` (default): each member's answer counts with its weight; "
             "the largest sum wins, and of free texts that of the heaviest member. `Judge`: of free "
             "texts the member `judge` picks one. `Fuse`: it writes one text from all of them. Both "
-            "vote where a question has options. `First`: the answer that is whole first is taken."
+            "vote where a question has options. `First`: the answer that is whole first is taken. "
+            "`LogOdds`: a vote whose weights each gateway learns, for each task, from the outcomes "
+            "that games report of one decision in twenty; a member counts by how often it is right "
+            "and how little it errs with the others. The declared weights count until then, and as "
+            "a prior after. A weight of 0 stays 0."
         ),
     ] = "WeightedVote"
     judge: Annotated[

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from crds.base import Model
+from crds.figures import Figures
 from crds.limits import Budget, Limits, Spend
 from crds.storyteller import Cache, Sessions, Voice
 
@@ -95,5 +96,7 @@ class GatewayReport(Model):
     #: Why the templates of the configuration are not used; absent: they are.
     prompts_refused: Annotated[str | None, Field(max_length=512)] = None
     store: StoreReport = StoreReport(kind="Embedded")
+    #: What outcomes say of the ensemble, by this gateway's log; absent: it is none.
+    consensus: Figures | None = None
     #: Absent: nothing is signed yet.
     audit: AuditReport | None = None

@@ -61,8 +61,7 @@ class RouteTable(Model):
     schema_version: Literal[1] = 1
     ensemble: str
     generation: int
-    #: A gateway that has learned weights on its volume can count by them, with LogOdds. No ensemble
-    #: may ask for that before outcomes can be reported.
+    #: With LogOdds each gateway counts by the weights that it learned.
     method: Literal["WeightedVote", "LogOdds", "Judge", "Fuse", "First"] = "WeightedVote"
     #: Who picks or writes, with Judge and Fuse.
     judge: MemberName | None = None

@@ -32,6 +32,7 @@ from crds.common import (
     short_name_rule,
 )
 from crds.ensemble import Resources
+from crds.figures import Figures
 from crds.limits import Cors, Limits, Spend
 
 
@@ -379,6 +380,14 @@ class StorytellerStatus(Status):
         ListMap(("replica",)),
         Field(max_length=16, description="What the log of each gateway committed to."),
     ] = []
+    consensus: Annotated[
+        Figures | None,
+        Field(
+            description="Whether asking several models is worth it, by the outcomes that games "
+            "reported. Each gateway knows those of its own decisions; this is what the one with "
+            "the most says."
+        ),
+    ] = None
     replicas: Annotated[int, Field(ge=0, description="Gateways that run.")] = 0
     selector: Annotated[
         str | None, Field(max_length=300, description="Labels of the gateways, for autoscalers.")
@@ -394,6 +403,12 @@ class Storyteller(Kind):
         Column("Answering", ".status.answering", description="Members that answer, of all."),
         Column("World", ".spec.worldRef", description="The World it belongs to."),
         Column("URL", ".status.url", description="Where games call it."),
+        Column(
+            "Voters",
+            ".status.consensus.effectiveVoters",
+            description="How many independent voters the members are worth.",
+            wide=True,
+        ),
         WHY_COLUMN,
         AGE_COLUMN,
     )

@@ -4,6 +4,7 @@ used up."""
 from collections.abc import Iterable, Sequence
 
 from controllers.conditions import Verdict
+from crds.figures import Figures
 from crds.gateway import GatewayReport
 from crds.limits import Spend
 from crds.storyteller import Storyteller
@@ -35,6 +36,12 @@ def locked_out(storyteller: Storyteller, reports: Sequence[GatewayReport]) -> Ve
         "--field-manager=ID -f -",
         reconciling=True,
     )
+
+
+def figures(reports: Iterable[GatewayReport]) -> Figures | None:
+    """What outcomes say of the ensemble, as the gateway with the most of them has it."""
+    known = [report.consensus for report in reports if report.consensus is not None]
+    return max(known, key=lambda each: each.outcomes, default=None)
 
 
 def budgets(reports: Iterable[GatewayReport]) -> list[Spend]:

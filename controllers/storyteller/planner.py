@@ -11,7 +11,7 @@ from controllers.observed import StorytellerGone, StorytellerObserved
 from controllers.plan import Delete, Event, Object, Plan, Ref, owner, split_conflicts
 from controllers.pods import service, url
 from controllers.storyteller import audit, workload
-from controllers.storyteller.callers import access, budgets, locked_out
+from controllers.storyteller.callers import access, budgets, figures, locked_out
 from controllers.storyteller.config import config_map, gateway_config
 from controllers.texts import MissingTextError
 from crds.common import API_VERSION
@@ -53,6 +53,7 @@ def plan(seen: StorytellerObserved, now: datetime) -> Plan:
         answering=f"{sum(v.answers for v in voices)}/{len(voices)}" if voices else None,
         access=access(storyteller, list(seen.reports.values())),
         budgets=budgets(seen.reports.values()),
+        consensus=figures(seen.reports.values()),
         replicas=_replicas(seen),
         selector=workload.selector(meta.name),
     )

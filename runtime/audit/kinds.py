@@ -32,6 +32,10 @@ class OutcomeEntry(Entry):
         int | None,
         Field(description="Which ballot of the decision gave that answer. Absent: none did."),
     ] = None
+    option: Annotated[
+        int | None,
+        Field(description="Which option that answer is, from 0. Absent: none, or not known."),
+    ] = None
     score: Annotated[Score | None, Field(description="How good it was, 0 to 1.")] = None
     source: Annotated[str, Field(description="What judged it: a rule, a playtest, a person.")]
     actor: Annotated[

@@ -94,11 +94,9 @@ class DecisionLog:
         record = await self.get(outcome.decision)
         if record is None:
             return None
-        ballot = _ballot(record, outcome.answer)
-        outcome = outcome.model_copy(update={"ballot": ballot})
         if record.erased:  # there is no key any more, and none is made for the dead
             return await self._append(outcome.model_copy(update={"answer": None}), None)
-        return await self._append(outcome, record.subject)
+        return await self._append(_placed(outcome, record), record.subject)
 
     async def forget(self, player: str, by: str) -> ErasureEntry | None:
         """Destroy the words of a player, and record that; None if there are none.
@@ -321,11 +319,12 @@ def rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _ballot(record: Record, answer: str | None) -> int | None:
-    if answer is None:
-        return None
-    right = canonical(answer)
-    return next(
+def _placed(outcome: OutcomeEntry, record: Record) -> OutcomeEntry:
+    """With what its answer was in the decision, which stays known when the words are gone."""
+    if outcome.answer is None:
+        return outcome
+    right = canonical(outcome.answer)
+    ballot = next(
         (
             candidate.ballot
             for candidate in record.candidates
@@ -333,3 +332,6 @@ def _ballot(record: Record, answer: str | None) -> int | None:
         ),
         None,
     )
+    forms = [canonical(option) for option in record.options or ()]
+    option = forms.index(right) if right in forms else None
+    return outcome.model_copy(update={"ballot": ballot, "option": option})

@@ -235,6 +235,10 @@ class Record(Entry):
     player: str | None = None
     question: str
     options: list[str] | None = None
+    task: Annotated[
+        str | None,
+        Field(description="What kind of question it is, as the game named it. Absent: it did not."),
+    ] = None
     context: str | dict[str, Any] | None = None
     told: Annotated[
         list[Said] | None,

@@ -23,6 +23,8 @@ KEPT_PERIODS = 15
 #: Tasks beyond these are counted together, so that whoever names tasks cannot fill the memory.
 MAX_TASKS = 16
 OTHER_TASKS = "other"
+#: What questions are whose task nobody named.
+DEFAULT_TASK = "decisions"
 SCHEMA_VERSION = 1
 
 #: Counts by name; floats once they are weighted by age.
@@ -71,18 +73,42 @@ class Evidence:
     def learn(self, heard: Heard, truth: str | None = None) -> None:
         """Count a complete decision: without ``truth`` who agreed with whom, with it (the canonical
         right answer) who was right. A decision is counted once each way."""
-        self._cell(heard).update(_lessons(heard, truth))
+        key = self.place(heard.task), heard.day // PERIOD_DAYS
+        counts = Counter(self._cells.get(key, ()))
+        counts.update(_lessons(heard, truth))
+        self._keep(key, counts)
 
     def unlearn(self, heard: Heard, truth: str | None = None) -> None:
-        """Take back what the same call of `learn` counted, to correct an outcome."""
-        self._cell(heard).subtract(_lessons(heard, truth))
+        """Take back what the same call of `learn` counted, to correct an outcome. What was dropped
+        for its age since is left alone. The task is the one that `place` named at that time."""
+        key = heard.task, heard.day // PERIOD_DAYS
+        if key in self._cells:
+            counts = Counter(self._cells[key])
+            counts.subtract(_lessons(heard, truth))
+            self._keep(key, counts)
+
+    def place(self, task: str) -> str:
+        """The task that a lesson of this task is counted under now."""
+        known = task in self._tasks or len(self._tasks) < MAX_TASKS - 1
+        return task if known else OTHER_TASKS
+
+    def known_as(self, task: str) -> str:
+        """The task whose counts say most of this one: itself, or what is counted together."""
+        return task if task in self._tasks else OTHER_TASKS
+
+    def copy(self) -> "Evidence":
+        """The same counts, to go on from."""
+        copied = Evidence()
+        copied._cells, copied._tasks = dict(self._cells), set(self._tasks)
+        return copied
 
     def merge(self, other: "Evidence") -> None:
         """Add what another gateway counted."""
         for (task, period), counts in other._cells.items():
-            key = self._place(task), period
-            self._cells.setdefault(key, Counter()).update(counts)
-            self._tasks.add(key[0])
+            key = self.place(task), period
+            total = Counter(self._cells.get(key, ()))
+            total.update(counts)
+            self._keep(key, total)
 
     def forget(self, today: int) -> None:
         """Drop what is too old to count."""
@@ -107,9 +133,7 @@ class Evidence:
         """A checkpoint, as JSON."""
         tasks: dict[str, dict[str, dict[str, int]]] = {}
         for (task, period), counts in sorted(self._cells.items()):
-            kept = {name: number for name, number in sorted(counts.items()) if number}
-            if kept:
-                tasks.setdefault(task, {})[str(period)] = kept
+            tasks.setdefault(task, {})[str(period)] = dict(sorted(counts.items()))
         return json.dumps({"version": SCHEMA_VERSION, "tasks": tasks}, ensure_ascii=False)
 
     @classmethod
@@ -128,10 +152,10 @@ class Evidence:
                     "remove the file to learn anew, or run the release that wrote it"
                 )
             for task, periods in document["tasks"].items():
-                evidence._tasks.add(str(task))
                 for period, counts in periods.items():
-                    evidence._cells[str(task), int(period)] = Counter(
-                        {str(name): int(number) for name, number in counts.items()}
+                    evidence._keep(
+                        (str(task), int(period)),
+                        Counter({str(name): int(number) for name, number in counts.items()}),
                     )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, EvidenceUnreadableError):
@@ -142,14 +166,15 @@ class Evidence:
             ) from None
         return evidence
 
-    def _cell(self, heard: Heard) -> Counter[str]:
-        key = self._place(heard.task), heard.day // PERIOD_DAYS
-        self._tasks.add(key[0])
-        return self._cells.setdefault(key, Counter())
-
-    def _place(self, task: str) -> str:
-        known = task in self._tasks or len(self._tasks) < MAX_TASKS - 1
-        return task if known else OTHER_TASKS
+    def _keep(self, key: tuple[str, int], counts: Counter[str]) -> None:
+        """Put these counts in place. Cells are replaced and never changed, so that copies may share
+        them; what comes to nothing leaves no trace, so that a checkpoint says everything."""
+        kept = Counter({name: number for name, number in counts.items() if number})
+        if kept:
+            self._cells[key] = kept
+            self._tasks.add(key[0])
+        elif self._cells.pop(key, None) is not None:
+            self._tasks = {task for task, _ in self._cells}
 
     def _weighted(self, keys: Iterable[tuple[str, int]], today: int) -> Counts:
         total: dict[str, float] = {}

@@ -11,7 +11,7 @@ from statistics import NormalDist, fmean
 from typing import Literal
 
 from runtime.consensus.correlation import effective_voters, error_correlations, phi
-from runtime.consensus.evidence import Counts, Evidence, pairs
+from runtime.consensus.evidence import DEFAULT_TASK, Counts, Evidence, pairs
 from runtime.consensus.skill import marks
 
 #: Decisions (with an outcome, where one is needed) below which a figure is unknown.
@@ -95,7 +95,7 @@ def report(evidence: Evidence, task: str, weights: Mapping[str, int], today: int
     """
     counts = evidence.of(task, today)
     held, failed = counts.get("held", 0.0), counts.get("failed", 0.0)
-    outcomes = held + failed
+    outcomes = _outcomes(counts)
     members = tuple(_member(name, counts, held, failed) for name in weights)
     couples = tuple(_pair(pair, counts) for pair in pairs(weights))
     ranked = [member for member in members if member.alone is not None]
@@ -117,6 +117,34 @@ def report(evidence: Evidence, task: str, weights: Mapping[str, int], today: int
         worth=worth,
         message=message,
     )
+
+
+def busiest(evidence: Evidence, today: int) -> str:
+    """The task with the most outcomes, or the most complete decisions where there are none."""
+
+    def rank(task: str) -> tuple[float, float]:
+        counts = evidence.of(task, today)
+        return _outcomes(counts), sum(counts.values())
+
+    return max(evidence.tasks, key=rank, default=DEFAULT_TASK)
+
+
+def usual_options(evidence: Evidence, task: str, today: int) -> int:
+    """How many options most answers to the task's questions had to choose from; 2 if unknown."""
+    answers: dict[int, float] = {}
+    for of in marks(evidence.of(task, today)).values():
+        for options, (right, wrong) in of.items():
+            answers[options] = answers.get(options, 0.0) + right + wrong
+    return max(answers, key=lambda options: answers[options], default=2)
+
+
+def decisions_known(evidence: Evidence, today: int) -> float:
+    """Complete decisions with an outcome, of all tasks, weighted by age."""
+    return sum(_outcomes(evidence.of(task, today)) for task in evidence.tasks)
+
+
+def _outcomes(counts: Counts) -> float:
+    return counts.get("held", 0.0) + counts.get("failed", 0.0)
 
 
 def wilson(hits: float, misses: float) -> Share:

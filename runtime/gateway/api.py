@@ -216,6 +216,7 @@ def games(gateway: Gateway) -> APIRouter:
             body.question,
             tuple(body.options) if body.options else None,
             body.context,
+            task=body.task,
             fresh=wants_fresh(cache_control),
         )
         decide = partial(

@@ -18,7 +18,9 @@ from runtime.gateway import examples
 from runtime.gateway.gateway import Gateway
 from runtime.gateway.guarded import Guarded
 from runtime.gateway.guards import Visit
+from runtime.gateway.models import Task
 from runtime.gateway.peers import HEADER as PEER
+from runtime.gateway.peers import PeerSilentError
 from runtime.gateway.problems import not_everywhere, problem, unknown_decision
 
 DecisionId = Annotated[
@@ -62,7 +64,8 @@ class OutcomeRequest(Model):
         Score | None, Field(description='How good the decision was, "0" (bad) to "1" (good).')
     ] = None
     task: Annotated[
-        Line | None, Field(max_length=64, description="What kind of question it was.")
+        Task | None,
+        Field(description="What kind of question it was, if the decision was asked without one."),
     ] = None
     source: Annotated[
         Line, Field(max_length=64, description="What judged it: a rule, a playtest, a person.")
@@ -78,7 +81,7 @@ class OutcomeRequest(Model):
 def audits(gateway: Gateway) -> APIRouter:
     """What auditors, operators and games call."""
     router = APIRouter(prefix="/v1", tags=["audit"])
-    reads, judges = Depends(Guarded(gateway, "read")), Guarded(gateway, "outcome")
+    reads, judges = Depends(Guarded(gateway, "read")), Guarded(gateway, "outcome", peers=True)
 
     @router.get(
         "/audit/checkpoint",
@@ -161,17 +164,36 @@ def audits(gateway: Gateway) -> APIRouter:
     )
     async def post(
         visit: Annotated[Visit, Depends(judges)],
+        request: Request,
         decision: DecisionId,
         body: Annotated[
             OutcomeRequest, Body(openapi_examples={"right": {"value": examples.OUTCOME_REQUEST}})
         ],
     ) -> Response:
-        """It is in the log, under the same checkpoints, once this answers. A decision may have
-        several outcomes, from several sources."""
+        """It is in the log, under the same checkpoints, once this answers; whichever replica has
+        the decision, any one takes it. A decision may have several outcomes, from several sources:
+        members are judged by the last one that tells what was right. Send it again while it answers
+        503: a replica was not reached."""
         entry = OutcomeEntry(
             time=now(), decision=decision, actor=visit.caller.key, **body.model_dump()
         )
         written = await gateway.decisions.post(entry)
+        if written is None and PEER not in request.headers:
+            try:
+                written = await gateway.peers.judge(
+                    decision,
+                    body.model_dump_json(exclude_none=True),
+                    visit.credential,
+                    replicas=gateway.replicas,
+                )
+            except PeerSilentError:
+                return problem(
+                    "not-everywhere",
+                    HTTPStatus.SERVICE_UNAVAILABLE,
+                    "Not every gateway was reached",
+                    "this gateway does not have the decision, and one that may have it did not "
+                    "answer; wait until all of them are ready and send it again",
+                )
         if written is None:
             return unknown_decision(decision).response()
         return _json(written, HTTPStatus.CREATED)

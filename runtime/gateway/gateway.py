@@ -3,7 +3,6 @@
 import asyncio
 import random
 import sqlite3
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -17,14 +16,13 @@ from crds.gateway import CONFIG_KEY, GatewayReport, StoreReport
 from crds.routes import ROUTES_KEY
 from crds.storyteller import Sessions
 from runtime.audit import DecisionLog, ErasureEntry
-from runtime.consensus.evidence import EvidenceUnreadableError
-from runtime.consensus.learned import Learned
 from runtime.gateway.admission import Admission
 from runtime.gateway.attestation import Attestation
 from runtime.gateway.expiry import Expiry
 from runtime.gateway.following import Following
 from runtime.gateway.guards import Guards
 from runtime.gateway.indexing import Indexing
+from runtime.gateway.learning import Learning
 from runtime.gateway.meaning import Meaning
 from runtime.gateway.metrics import Metrics
 from runtime.gateway.paying import ListPrices, Payer
@@ -51,10 +49,6 @@ SWEEP_SECONDS = 600.0
 _BATCH = 100
 #: Connections kept to one member; as many as decisions may be made at once is enough.
 _CONNECTIONS_PER_HOST = 256
-
-
-def _today() -> int:
-    return int(time.time() // 86_400)
 
 
 class Gateway:
@@ -121,6 +115,9 @@ class Gateway:
         self.indexing = Indexing(self.decisions, folder / "search.db")
         self._stack.push_async_callback(self.indexing.stop)
         self.indexing.start()
+        self.learning = Learning(self.decisions, folder / "learned.db")
+        self._stack.push_async_callback(self.learning.stop)
+        self.learning.start()
         self.attestation = Attestation(
             self.decisions, lambda: self.following.config, self.settings.replica
         )
@@ -145,7 +142,7 @@ class Gateway:
             self.recall,
             self.metrics,
             self.meaning,
-            self._learned(),
+            self.learning.learned,
             self.guards,
             tariff,
         )
@@ -206,6 +203,7 @@ class Gateway:
                 "api_keys": self.guards.keys,
                 "key_faults": self.guards.key_faults,
                 "budgets": self.guards.budgets,
+                "consensus": self.learning.figures(self.following.routes),
             }
         )
 
@@ -214,15 +212,6 @@ class Gateway:
         """Whose pages may call it from a browser."""
         config = self.following.config
         return config.cors_origins if config else ()
-
-    def _learned(self) -> Learned:
-        """What was learned of the members. A file that cannot be read is left alone: the declared
-        weights count."""
-        try:
-            return Learned.read(self.settings.data_dir / "learned.json", _today)
-        except EvidenceUnreadableError as error:
-            log.error("nothing_learned", file="learned.json", reason=str(error))
-            return Learned(_today)
 
     async def forget(self, session: str) -> None:
         """Delete a session at the player's wish. Its decisions stay in the log. Without a player

@@ -1,27 +1,16 @@
-"""Keeping the search index up with the log, in small batches between which requests go first. The
-index follows from the log, so nobody waits for it and losing it loses nothing."""
+"""Keeping the search index up with the log. It is seconds behind, and nobody waits for it."""
 
 import asyncio
-import random
 import sqlite3
-from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
-from runtime.audit import DecisionLog, LogDamagedError, Record
-from runtime.audit.kinds import Stored
+from runtime.audit import DecisionLog, Record
 from runtime.audit.search import Index, Query
+from runtime.gateway.trailing import Trailing, batch
 
 log = structlog.get_logger(__name__)
-
-BATCH = 100
-#: Between two looks when there is nothing to do, and between two batches: at most about 2,000
-#: decisions/s are indexed.
-IDLE_SECONDS = 1.0
-PAUSE_SECONDS = 0.05
-#: After the volume refused.
-RETRY_SECONDS = 30.0
 
 
 class Indexing:
@@ -34,7 +23,7 @@ class Indexing:
             OSError, sqlite3.Error: the volume refused.
         """
         self._log = log
-        self._task: asyncio.Task[None] | None = None
+        self._trailing = Trailing(self._step, "not_indexed")
         try:
             self._index = Index(path)
         except sqlite3.DatabaseError:
@@ -45,13 +34,11 @@ class Indexing:
 
     def start(self) -> None:
         """Begin to follow the log."""
-        self._task = asyncio.create_task(self._follow())
+        self._trailing.start()
 
     async def stop(self) -> None:
         """Stop; the next start goes on from here."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._trailing.stop()
         await asyncio.to_thread(self._index.close)
 
     async def forget(self, key: str) -> None:
@@ -75,26 +62,10 @@ class Indexing:
 
         return await asyncio.to_thread(find)
 
-    async def _follow(self) -> None:
-        while True:
-            pause = IDLE_SECONDS
-            try:
-                if await asyncio.to_thread(self._step):
-                    pause = PAUSE_SECONDS
-            except sqlite3.Error as error:
-                log.warning("not_indexed", reason=str(error))
-                pause = RETRY_SECONDS
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  (jitter)
-
     def _step(self) -> bool:
         """Index a batch; returns whether there may be more."""
-        start = max(self._index.indexed, self._log.first)
-        end = min(start + BATCH, len(self._log))
-        if start >= end:
-            return False
-        batch: list[Stored] = []
-        for number in range(start, end):
-            with suppress(LogDamagedError):
-                batch.append(self._log.stored(number))
-        self._index.add(batch, end)
+        before = self._index.indexed
+        entries, end = batch(self._log, before)
+        if end > before:
+            self._index.add(entries, end)
         return end < len(self._log)

@@ -51,6 +51,9 @@ def depth(value: object, limit: int) -> int:
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Option = Annotated[Words, Field(max_length=200)]
+#: A short label. It stays in the record when the words are destroyed, so it names a kind of
+#: question, never a person.
+Task = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-_.a-z0-9]{0,61}[a-z0-9])?$")]
 Context = Annotated[
     str | dict[str, Any] | None,
     AfterValidator(_well_formed),
@@ -123,6 +126,13 @@ class DecisionRequest(Model):
             max_length=20,
             description="What may be decided. Left out: the answer is free text.",
             json_schema_extra={"uniqueItems": True},
+        ),
+    ] = None
+    task: Annotated[
+        Task | None,
+        Field(
+            description="What kind of question it is: members are good at different ones, and what "
+            "outcomes say of them is learned for each. Left out: all such questions are one kind."
         ),
     ] = None
     context: Context = None

@@ -4,7 +4,7 @@ for a decision of another asks the others for it."""
 import asyncio
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ import aiohttp
 import structlog
 from pydantic import ValidationError
 
-from runtime.audit import Record
+from runtime.audit import OutcomeEntry, Record
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +24,10 @@ SECONDS = 2.0
 MOST = 9
 #: Anything else could ask a peer for something else.
 _ID = re.compile(r"d-[-0-9a-zA-Z]{1,60}")
+
+
+class PeerSilentError(Exception):
+    """A replica that may have the decision did not answer."""
 
 
 class Peers:
@@ -90,6 +94,82 @@ class Peers:
         if None in answers or len(answers) < replicas:
             return None
         return any(answers)
+
+    async def judge(
+        self,
+        decision: str,
+        outcome: str,
+        credential: str | None = None,
+        *,
+        replicas: int = 1,
+    ) -> OutcomeEntry | None:
+        """Let the replica that has a decision log what became of it, in the caller's name. None:
+        none of them has it.
+
+        Args:
+            decision: its id.
+            outcome: the body of the caller's request, JSON.
+            credential: the caller's API key.
+            replicas: how many there should be.
+
+        Raises:
+            PeerSilentError: nobody answered that it has it, and not all of ``replicas`` that they
+                have not.
+        """
+        if not self._host or _ID.fullmatch(decision) is None:
+            return None
+        try:
+            async with asyncio.timeout(SECONDS):
+                return await self._written(
+                    [
+                        asyncio.create_task(self._judge(each, decision, outcome, credential))
+                        for each in await self._addresses()
+                    ],
+                    replicas,
+                )
+        except (TimeoutError, OSError) as error:
+            log.warning("peers_not_asked", reason=str(error) or type(error).__name__)
+            raise PeerSilentError from error
+
+    async def _written(
+        self, asked: Sequence[asyncio.Task[OutcomeEntry | Literal[False] | None]], replicas: int
+    ) -> OutcomeEntry | None:
+        """The first entry that one of them logged; the others are not waited for."""
+        silent = len(asked) < replicas
+        try:
+            for answer in asyncio.as_completed(asked):
+                written = await answer
+                if isinstance(written, OutcomeEntry):
+                    return written
+                silent = silent or written is None
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+        if silent:
+            raise PeerSilentError
+        return None
+
+    async def _judge(
+        self, address: str, decision: str, outcome: str, credential: str | None
+    ) -> OutcomeEntry | Literal[False] | None:
+        """What it logged; False: it has no such decision; None: no answer."""
+        host = f"[{address}]" if ":" in address else address
+        try:
+            async with self._http.post(
+                f"http://{host}:{self._port}/v1/decisions/{decision}/outcome",
+                data=outcome,
+                headers={"content-type": "application/json"} | _headers(credential),
+                allow_redirects=False,
+            ) as response:
+                if response.status == 404:
+                    return False
+                if response.status != 201:
+                    return None
+                return OutcomeEntry.model_validate_json(await response.read())
+        except (aiohttp.ClientError, OSError, ValidationError) as error:
+            log.debug("peer_silent", address=address, reason=type(error).__name__)
+            return None
 
     async def _forget(
         self, address: str, path: str, by: str | None, credential: str | None

@@ -18,6 +18,7 @@ from runtime.audit import DecisionLog, Record
 from runtime.audit.record import Counting, Said
 from runtime.audit.replay import count, explained, rules_of
 from runtime.consensus import runs_to_completion
+from runtime.consensus.evidence import DEFAULT_TASK
 from runtime.consensus.learned import Weights
 from runtime.engines import Prompt
 from runtime.gateway.admission import Admission
@@ -55,8 +56,6 @@ LEASE_SECONDS = 6.0
 HOLD_SECONDS = LEASE_SECONDS / 4
 #: Records of a list that are read at the same time.
 _READ_AT_ONCE = 8
-#: What weights are learned for: all questions of an ensemble are one task.
-_TASK = "decisions"
 
 
 class KeyReusedError(Exception):
@@ -74,16 +73,19 @@ class Question:
     text: str
     options: tuple[str, ...] | None
     context: str | Mapping[str, Any] | None
+    #: What kind of question it is, for what is learned by task.
+    task: str | None = None
     #: It wants a new answer, whatever was answered before.
     fresh: bool = field(default=False, compare=False)
 
     def equals(self, record: Record) -> bool:
         """Whether a record answers this very question."""
         options = list(self.options) if self.options else None
-        return (self.text, options, self.context) == (
+        return (self.text, options, self.context, self.task) == (
             record.question,
             record.options,
             record.context,
+            record.task,
         )
 
 
@@ -360,7 +362,7 @@ class Teller:
             summary=session.summary if policy == "Summarize" else None,
         )
         prompts = [each.prompt(scene.summary, scene.turns) for each in drafts]
-        asks = self._asks(seats, prompts, counting, scene.options)
+        asks = self._asks(seats, prompts, counting, scene.options, question.task)
         judge = table.judge if table else None
         found = await lookup.find(
             config.cache,
@@ -390,6 +392,7 @@ class Teller:
             player=session.player,
             question=question.text,
             options=list(question.options) if question.options else None,
+            task=question.task,
             context=question.context if question.context is None else _plain(question.context),
             told=told(asks[0].prompt) if asks else None,
             candidates=explained(answered.candidates, result, rules),
@@ -497,22 +500,27 @@ class Teller:
         prompts: Sequence[Prompt],
         counting: Counting,
         options: Sequence[str] | None,
+        task: str | None = None,
     ) -> list[Ask]:
-        weights = self._weights(seats, counting, options)
+        weights = self._weights(seats, counting, options, task)
         return [
             Ask(seat, weights[seat.route.member], prompt, prompt.digest)
             for seat, prompt in zip(seats, prompts, strict=True)
         ]
 
     def _weights(
-        self, seats: Sequence[Seat], counting: Counting, options: Sequence[str] | None
+        self,
+        seats: Sequence[Seat],
+        counting: Counting,
+        options: Sequence[str] | None,
+        task: str | None,
     ) -> dict[str, int]:
         """What each vote counts, declared or learned. It goes into the candidates, so that counting
         them again needs nothing that is learned later."""
         declared = {seat.route.member: seat.route.weight for seat in seats}
         if counting.method != "LogOdds" or options is None:
             return declared
-        return self._learned.weights_for(_TASK, len(options), declared)
+        return self._learned.weights_for(task or DEFAULT_TASK, len(options), declared)
 
     def payer(self, visit: Visit) -> Payer:
         """Who pays for what a visitor asks."""

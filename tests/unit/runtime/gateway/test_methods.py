@@ -1,9 +1,7 @@
 """How the methods of consensus decide, over engines that answer and engines that do not."""
 
 import threading
-import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +10,8 @@ import pytest
 from runtime.audit import Record, replay
 from runtime.gateway.prompt import Scene, build
 from runtime.gateway.ruling import question
-from tests.unit.runtime.consensus.lessons import taught
 from tests.unit.runtime.stubs.engine import Behaviour, Stub
-from tests.unit.runtime.stubs.gateway import RUNS_ON, House, house
+from tests.unit.runtime.stubs.gateway import RUNS_ON, House
 from tests.unit.runtime.stubs.waiting import eventually
 
 OPTIONS = ["Open the gate", "Ring the bell", "Ask for a song"]
@@ -217,33 +214,6 @@ async def test_many_long_texts_fit_a_small_window(home: House) -> None:
     prompt = question(asked, "Judge", ["x" * 5000] * 16)
     assert len(prompt.messages[1].content) < len(asked.messages[1].content) + 6000
     assert prompt.options == tuple("ABCDEFGHIJKLMNOP")
-
-
-async def test_learned_weights_count_and_stand_in_the_record(tmp_path: Path) -> None:
-    skills = {"chronicler": 0.6, "oracle": 0.6, "jester": 0.98}
-    learned = taught(skills, 1000, task="decisions", day=int(time.time() // 86_400))
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/learned.json").write_text(learned.dump())
-    async with house(tmp_path, Stub(answer=OPTIONS[0]), Stub(), Stub(answer=OPTIONS[2])) as home:
-        home.stubs[1].behaviour = "error"
-        await follow(home, method="LogOdds")
-        decision = await home.decide(await home.session(), **CHOICE)
-        assert decision["decision"] == OPTIONS[2]
-        record = await record_of(home, decision)
-        light, _, heavy = (each.weight for each in record.candidates)
-        assert 0 < light < heavy
-        prose = await record_of(home, await home.decide(await home.session(), **PROSE))
-        assert [each.weight for each in prose.candidates] == [4, 4, 2]
-
-
-async def test_a_spoilt_file_of_what_was_learned_stops_nothing(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/learned.json").write_text("{")
-    stubs = [Stub(answer=OPTIONS[0]), Stub(answer=OPTIONS[0]), Stub(answer=OPTIONS[2])]
-    async with house(tmp_path, *stubs) as home:
-        await follow(home, method="LogOdds")
-        decision = await home.decide(await home.session(), **CHOICE)
-        assert (decision["decision"], decision["confidence"]) == (OPTIONS[0], 0.8)
 
 
 class FakeEmbedder:
