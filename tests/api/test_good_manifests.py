@@ -73,6 +73,11 @@ GOOD = [
     changed(ENSEMBLE, "spec.consensus", {"method": "Judge", "judge": "sage"}),
     changed(ENSEMBLE, "spec.consensus", {"method": "Fuse", "judge": "bard", "minimumVotes": 2}),
     changed(ENSEMBLE, "spec.consensus", {"method": "First", "minimumVotes": 1}),
+    changed(
+        ENSEMBLE,
+        "spec.consensus",
+        {"method": "LogOdds", "minimumVotes": 2, "minimumConfidencePercent": 60},
+    ),
     changed(ENSEMBLE, "spec.consensus.minimumConfidencePercent", 60),
     changed(ENSEMBLE, "spec.consensus.prose", "Cluster"),
     manifest(

@@ -6,6 +6,7 @@ import pytest
 
 from controllers.plan import Object, Plan
 from controllers.storyteller import plan
+from crds.figures import Figures
 from crds.gateway import GatewayConfig, GatewayReport
 from crds.limits import Spend
 from tests.unit.controllers.builders import NOW, condition, storyteller, world
@@ -105,3 +106,18 @@ def test_the_status_shows_the_most_that_any_gateway_knows_to_be_used_up() -> Non
         ("budget.dailyUSD", 10),
         ("limits.dailyUSD", 45),
     ]
+
+
+def test_the_status_shows_what_the_gateway_with_the_most_outcomes_says_of_the_ensemble() -> None:
+    def known(outcomes: int, voters: str | None = None) -> Figures:
+        return Figures(
+            task="decisions",
+            outcomes=outcomes,
+            worth="Unknown",
+            message="unknown yet",
+            effective_voters=voters,
+        )
+
+    reports: list[dict[str, Any]] = [{}, {"consensus": known(40)}, {"consensus": known(300, "1.8")}]
+    assert status(planned({}, *reports)).consensus == known(300, "1.8")
+    assert status(planned({}, {})).consensus is None

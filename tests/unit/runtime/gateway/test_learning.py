@@ -42,7 +42,7 @@ def member(name: str) -> Callable[[dict[str, Any]], str]:
 
 async def play(home: House, cases: range, **more: Any) -> list[dict[str, Any]]:
     """Ask, and tell what would have been right."""
-    made = []
+    made: list[dict[str, Any]] = []
     for case in cases:
         if case % 10 == 0 or not made:
             session = await home.session(player=f"player {case}")

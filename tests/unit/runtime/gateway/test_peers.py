@@ -10,8 +10,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from runtime.audit import OutcomeEntry
 from runtime.gateway import peers
-from runtime.gateway.peers import HEADER, Peers
+from runtime.gateway.examples import OUTCOME
+from runtime.gateway.peers import HEADER, Peers, PeerSilentError
 from tests.unit.runtime.sessions.records import record
 from tests.unit.runtime.stubs.engine import Stub
 from tests.unit.runtime.stubs.gateway import house
@@ -163,3 +165,104 @@ async def test_every_replica_is_told_to_forget(neighbours: tuple[Neighbours, int
     finally:
         await runner.cleanup()
     assert asked == [("Mara/of the Gate", True)] + [("Mara", True)] * 3
+
+
+@asynccontextmanager
+async def judging(
+    address: str, port: int, status: int, *, silent: bool = False
+) -> AsyncIterator[list[tuple[str | None, bool, str]]]:
+    """A replica that answers an outcome so; what it was asked."""
+    asked: list[tuple[str | None, bool, str]] = []
+    entry = OutcomeEntry.model_validate({**OUTCOME, "decision": MINE.id})
+
+    async def judge(request: web.Request) -> web.Response:
+        key, peer = request.headers.get("x-api-key"), HEADER in request.headers
+        asked.append((key, peer, await request.text()))
+        if silent:
+            await asyncio.Event().wait()
+        body = entry.model_dump_json(by_alias=True, exclude_none=True) if status == 201 else "{}"
+        return web.Response(status=status, text=body)
+
+    app = web.Application()
+    app.router.add_post("/v1/decisions/{decision}/outcome", judge)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, address, port).start()
+    try:
+        yield asked
+    finally:
+        await runner.cleanup()
+
+
+SAID = '{"answer":"yes","source":"rules"}'
+
+
+async def test_the_replica_that_has_the_decision_logs_what_became_of_it(
+    neighbours: tuple[Neighbours, int],
+) -> None:
+    others, port = neighbours
+    others.addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    async with (
+        judging("127.0.0.1", port, 201, silent=True),
+        judging("127.0.0.2", port, 404),
+        judging("127.0.0.3", port, 201) as asked,
+    ):
+        written = await others.judge(MINE.id, SAID, "fk_game_x")
+    assert written is not None
+    assert written.decision == MINE.id
+    assert asked == [("fk_game_x", True, SAID)]
+
+
+async def test_nobody_has_it_only_if_everybody_says_so(neighbours: tuple[Neighbours, int]) -> None:
+    others, port = neighbours
+    others.addresses = ["127.0.0.1", "127.0.0.2"]
+    async with judging("127.0.0.1", port, 404), judging("127.0.0.2", port, 404):
+        assert await others.judge(MINE.id, SAID) is None
+    for status in (401, 429, 503):
+        async with judging("127.0.0.1", port, 404), judging("127.0.0.2", port, status):
+            with pytest.raises(PeerSilentError):
+                await others.judge(MINE.id, SAID)
+    async with judging("127.0.0.1", port, 404):
+        with pytest.raises(PeerSilentError):
+            await others.judge(MINE.id, SAID)
+    others.addresses = ["127.0.0.1"]
+    async with judging("127.0.0.1", port, 404):
+        assert await others.judge(MINE.id, SAID) is None
+        with pytest.raises(PeerSilentError):  # one is away, and its address with it
+            await others.judge(MINE.id, SAID, replicas=2)
+
+
+async def test_a_replica_that_says_nothing_may_have_it(
+    neighbours: tuple[Neighbours, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "SECONDS", 0.05)
+    others, port = neighbours
+    others.addresses = ["127.0.0.1"]
+    async with judging("127.0.0.1", port, 201, silent=True):
+        with pytest.raises(PeerSilentError):
+            await others.judge(MINE.id, SAID)
+
+
+async def test_an_outcome_is_taken_at_any_replica_and_a_peer_asks_no_further(
+    tmp_path: Path, redis_url: str
+) -> None:
+    file = tmp_path / "url"
+    file.write_text(redis_url)
+    port = free_port()
+    more = {"redis_url_file": file, "storyteller": f"bard-{secrets.token_hex(4)}"}
+    url = f"/v1/decisions/{MINE.id}/outcome"
+    body = {"answer": "yes", "source": "rules"}
+    async with house(tmp_path, Stub(answer="yes"), peers=f"127.0.0.1:{port}", **more) as home:
+        answer = await home.client.post(url, json=body)
+        assert (answer.status_code, answer.json()["type"]) == (
+            503,
+            "urn:fabula:problem:not-everywhere",
+        )
+        async with judging("127.0.0.1", port, 404):
+            assert (await home.client.post(url, json=body)).status_code == 404
+        async with judging("127.0.0.1", port, 201) as asked:
+            answer = await home.client.post(url, json=body)
+            assert (answer.status_code, answer.json()["decision"]) == (201, MINE.id)
+            again = await home.client.post(url, json=body, headers={HEADER: "1"})
+            assert again.status_code == 404
+        assert len(asked) == 1
