@@ -155,6 +155,30 @@ STATUS: dict[str, Any] = {
     "quorum": True,
     "decisions": 43,
     "store": {"kind": "Embedded"},
+    "consensus": {
+        "task": "guard-mood",
+        "outcomes": 240,
+        "worth": "DoesNotHelp",
+        "message": "the ensemble does not help: -10.8 points against jester alone (95 % interval "
+        "-15.7 to -5.7)",
+        "effectiveVoters": "2.8",
+        "agreementPercent": 56,
+        "errorCorrelation": "0.0",
+        "ensemble": {"percent": 82, "lowPercent": 77, "highPercent": 86},
+        "best": "jester",
+        "bestAlone": {"percent": 93, "lowPercent": 89, "highPercent": 96},
+        "members": [
+            {"name": "chronicler", "accuracy": {"percent": 64, "lowPercent": 58, "highPercent": 70}}
+        ],
+        "pairs": [
+            {
+                "one": "chronicler",
+                "other": "oracle",
+                "errorCorrelation": "0.0",
+                "agreementPercent": 51,
+            }
+        ],
+    },
     "audit": {"key": AUDIT_KEY, "checkpoint": CHECKPOINT, "proof": []},
 }
 
