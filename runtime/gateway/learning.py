@@ -44,9 +44,7 @@ class Learning:
         self._today = today
         self._trailing = Trailing(self._step, "not_learned")
         self._notebook = _opened(path)
-        if self._notebook.taken > len(log):
-            self._notebook.restart()  # the log lost its end, and its numbers are given again
-        self._notebook.forget(today())
+        self._begun = False
         #: The weights that votes count with.
         self.learned = Learned(today, self._notebook.evidence)
         self._shown = Shown()
@@ -86,6 +84,11 @@ class Learning:
     def _step(self) -> bool:
         """Learn from a batch; returns whether there may be more. The weights change once it has
         caught up."""
+        if not self._begun:
+            if self._notebook.taken > len(self._log):
+                self._notebook.restart()  # the log lost its end, and its numbers are given again
+            self._notebook.forget(self._today())
+            self._begun = True
         before = self._notebook.taken
         entries, end = batch(self._log, before)
         if end > before:

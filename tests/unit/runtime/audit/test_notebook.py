@@ -14,7 +14,7 @@ from runtime.audit import OutcomeEntry, Record
 from runtime.audit.kinds import RetentionEntry, Stored
 from runtime.audit.lessons import heard
 from runtime.audit.notebook import Notebook
-from runtime.consensus.evidence import DEFAULT_TASK, Evidence
+from runtime.consensus.evidence import DEFAULT_TASK, MAX_TASKS, OTHER_TASKS, Evidence
 from runtime.gateway.examples import OUTCOME, RECORD
 
 MEMBERS = ("chronicler", "oracle", "jester")
@@ -191,4 +191,17 @@ def test_an_outcome_of_what_is_not_there_teaches_nothing(decision: str) -> None:
     stray = OutcomeEntry.model_validate({**OUTCOME, "decision": decision, "ballot": 0})
     book.add([Stored(1, stray, None)], 2, finding(entries, 1))
     assert book.evidence.dump() == before
+    book.close()
+
+
+def test_a_correction_of_a_task_too_many_is_taken_back_where_it_was_counted() -> None:
+    tasks = [f"t{at:02}" for at in range(MAX_TASKS + 1)]
+    log: list[Said] = [("decision", (True, task, [0, 1, None])) for task in tasks]
+    log += [("outcome", (len(tasks) - 1, ballot, None)) for ballot in (0, 1)]
+    entries = written(log)
+    book = Notebook(None)
+    book.add(entries, len(entries), finding(entries, len(entries)))
+    counts = book.evidence.of(OTHER_TASKS, 20780)
+    assert counts["right oracle 3"] == counts["wrong chronicler 3"] == 1
+    assert "right chronicler 3" not in counts
     book.close()

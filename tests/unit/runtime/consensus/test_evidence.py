@@ -144,3 +144,36 @@ def test_what_is_no_checkpoint_is_refused_with_the_remedy(checkpoint: str) -> No
 def test_a_checkpoint_of_another_version_is_refused() -> None:
     with pytest.raises(EvidenceUnreadableError, match="version 2 is not 1"):
         Evidence.load('{"version": 2, "tasks": {}}')
+
+
+@given(LESSONS)
+def test_a_checkpoint_says_everything(lessons: list[tuple[Heard, str | None]]) -> None:
+    evidence = learned([*lessons, *lessons])
+    for decision, truth in lessons:
+        evidence.unlearn(decision, truth)
+    again = Evidence.load(evidence.dump())
+    assert (again._cells, again._tasks) == (evidence._cells, evidence._tasks)
+
+
+def test_a_copy_goes_its_own_way() -> None:
+    evidence = learned([(heard({"a": "open", "b": "open"}), None)])
+    before = evidence.dump()
+    copied = evidence.copy()
+    copied.learn(heard({"a": "open", "b": "shut"}), "open")
+    copied.learn(heard({"a": "open", "b": "shut"}, task="market"), "open")
+    assert evidence.dump() == before != copied.dump()
+
+
+def test_what_was_dropped_for_its_age_is_not_taken_back() -> None:
+    old = heard({"a": "open", "b": "shut"})
+    evidence = learned([(old, "open")])
+    evidence.forget(TODAY + PERIOD_DAYS * (KEPT_PERIODS + 1))
+    evidence.unlearn(old, "open")
+    assert evidence.tasks == []
+
+
+def test_a_task_too_many_is_known_as_the_others_are() -> None:
+    said = {"a": "open", "b": "shut"}
+    evidence = learned([(heard(said, task=f"t{at:02}"), "open") for at in range(MAX_TASKS + 5)])
+    assert (evidence.known_as("t00"), evidence.place("t00")) == ("t00", "t00")
+    assert (evidence.known_as("new"), evidence.place("new")) == (OTHER_TASKS, OTHER_TASKS)
