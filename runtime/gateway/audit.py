@@ -193,7 +193,7 @@ def audits(gateway: Gateway) -> APIRouter:
                     "Not every gateway was reached",
                     "this gateway does not have the decision, and one that may have it did not "
                     "answer; wait until all of them are ready and send it again",
-                )
+                ).response()
         if written is None:
             return unknown_decision(decision).response()
         return _json(written, HTTPStatus.CREATED)

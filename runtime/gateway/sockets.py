@@ -240,7 +240,8 @@ class _Conversation:
         task.add_done_callback(self._tasks.discard)
 
     async def _tell(self, ask: Ask) -> None:
-        question = Question(ask.question, tuple(ask.options) if ask.options else None, ask.context)
+        options = tuple(ask.options) if ask.options else None
+        question = Question(ask.question, options, ask.context, ask.task)
         live: Live[Candidate, Record] = Live(
             lambda watch: self._gateway.teller.decide(
                 self._session,

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%runtime/protocol/model_ensemble.proto\x12\tfabula.v1\x1a\x1cgoogle/protobuf/struct.proto\"\x9c\x01\n\x0ePredictRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12#\n\x07\x63ontext\x18\x03 \x01(\x0b\x32\x12.fabula.v1.Context\x12)\n\nparameters\x18\x04 \x01(\x0b\x32\x15.fabula.v1.Parameters\x12\x12\n\ntimeout_ms\x18\x05 \x01(\r\"E\n\x07\x43ontext\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12&\n\x05\x66\x61\x63ts\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"/\n\nParameters\x12\x10\n\x08question\x18\x01 \x01(\t\x12\x0f\n\x07options\x18\x02 \x03(\t\"\xed\x01\n\x0fPredictResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12)\n\tnarrative\x18\x03 \x01(\x0b\x32\x14.fabula.v1.NarrativeH\x00\x12#\n\x06\x61\x63tion\x18\x05 \x01(\x0b\x32\x11.fabula.v1.ActionH\x00\x12\x12\n\nconfidence\x18\x06 \x01(\x01\x12\x11\n\treasoning\x18\x07 \x01(\t\x12\r\n\x05\x66inal\x18\x08 \x01(\x08\x12\x13\n\x0b\x64\x65\x63ision_id\x18\t \x01(\tB\x08\n\x06resultJ\x04\x08\x04\x10\x05R\x07\x63ontent\"\x19\n\tNarrative\x12\x0c\n\x04text\x18\x01 \x01(\t\"&\n\x06\x41\x63tion\x12\x0e\n\x06\x63hoice\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t2\x9b\x01\n\rModelEnsemble\x12@\n\x07Predict\x12\x19.fabula.v1.PredictRequest\x1a\x1a.fabula.v1.PredictResponse\x12H\n\rStreamPredict\x12\x19.fabula.v1.PredictRequest\x1a\x1a.fabula.v1.PredictResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%runtime/protocol/model_ensemble.proto\x12\tfabula.v1\x1a\x1cgoogle/protobuf/struct.proto\"\x9c\x01\n\x0ePredictRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12#\n\x07\x63ontext\x18\x03 \x01(\x0b\x32\x12.fabula.v1.Context\x12)\n\nparameters\x18\x04 \x01(\x0b\x32\x15.fabula.v1.Parameters\x12\x12\n\ntimeout_ms\x18\x05 \x01(\r\"E\n\x07\x43ontext\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12&\n\x05\x66\x61\x63ts\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"=\n\nParameters\x12\x10\n\x08question\x18\x01 \x01(\t\x12\x0f\n\x07options\x18\x02 \x03(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\"\xed\x01\n\x0fPredictResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12)\n\tnarrative\x18\x03 \x01(\x0b\x32\x14.fabula.v1.NarrativeH\x00\x12#\n\x06\x61\x63tion\x18\x05 \x01(\x0b\x32\x11.fabula.v1.ActionH\x00\x12\x12\n\nconfidence\x18\x06 \x01(\x01\x12\x11\n\treasoning\x18\x07 \x01(\t\x12\r\n\x05\x66inal\x18\x08 \x01(\x08\x12\x13\n\x0b\x64\x65\x63ision_id\x18\t \x01(\tB\x08\n\x06resultJ\x04\x08\x04\x10\x05R\x07\x63ontent\"\x19\n\tNarrative\x12\x0c\n\x04text\x18\x01 \x01(\t\"&\n\x06\x41\x63tion\x12\x0e\n\x06\x63hoice\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t2\x9b\x01\n\rModelEnsemble\x12@\n\x07Predict\x12\x19.fabula.v1.PredictRequest\x1a\x1a.fabula.v1.PredictResponse\x12H\n\rStreamPredict\x12\x19.fabula.v1.PredictRequest\x1a\x1a.fabula.v1.PredictResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,13 +37,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTEXT']._serialized_start=241
   _globals['_CONTEXT']._serialized_end=310
   _globals['_PARAMETERS']._serialized_start=312
-  _globals['_PARAMETERS']._serialized_end=359
-  _globals['_PREDICTRESPONSE']._serialized_start=362
-  _globals['_PREDICTRESPONSE']._serialized_end=599
-  _globals['_NARRATIVE']._serialized_start=601
-  _globals['_NARRATIVE']._serialized_end=626
-  _globals['_ACTION']._serialized_start=628
-  _globals['_ACTION']._serialized_end=666
-  _globals['_MODELENSEMBLE']._serialized_start=669
-  _globals['_MODELENSEMBLE']._serialized_end=824
+  _globals['_PARAMETERS']._serialized_end=373
+  _globals['_PREDICTRESPONSE']._serialized_start=376
+  _globals['_PREDICTRESPONSE']._serialized_end=613
+  _globals['_NARRATIVE']._serialized_start=615
+  _globals['_NARRATIVE']._serialized_end=640
+  _globals['_ACTION']._serialized_start=642
+  _globals['_ACTION']._serialized_end=680
+  _globals['_MODELENSEMBLE']._serialized_start=683
+  _globals['_MODELENSEMBLE']._serialized_end=838
 # @@protoc_insertion_point(module_scope)

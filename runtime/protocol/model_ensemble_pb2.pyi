@@ -30,12 +30,14 @@ class Context(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., facts: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class Parameters(_message.Message):
-    __slots__ = ("question", "options")
+    __slots__ = ("question", "options", "task")
     QUESTION_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
     question: str
     options: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, question: _Optional[str] = ..., options: _Optional[_Iterable[str]] = ...) -> None: ...
+    task: str
+    def __init__(self, question: _Optional[str] = ..., options: _Optional[_Iterable[str]] = ..., task: _Optional[str] = ...) -> None: ...
 
 class PredictResponse(_message.Message):
     __slots__ = ("request_id", "model_name", "narrative", "action", "confidence", "reasoning", "final", "decision_id")

@@ -21,6 +21,7 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _FIELDS = {
     "question": "parameters.question",
     "options": "parameters.options",
+    "task": "parameters.task",
     "context": "context.facts",
 }
 
@@ -59,6 +60,7 @@ def asked(request: PredictRequest, time_remaining: float | None) -> Asked:
                 "question": parameters.question,
                 "options": list(parameters.options) or None,
                 "context": _facts(request),
+                "task": parameters.task or None,
             }
         )
     except ValidationError as error:
@@ -73,7 +75,7 @@ def asked(request: PredictRequest, time_remaining: float | None) -> Asked:
         waits.append(time_remaining)
     return Asked(
         session=request.context.session_id,
-        question=Question(valid.question, options, valid.context),
+        question=Question(valid.question, options, valid.context, valid.task),
         key=request.request_id or None,
         seconds=min(waits) if waits else None,
     )

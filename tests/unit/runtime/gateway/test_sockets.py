@@ -68,15 +68,17 @@ async def test_candidates_come_and_then_the_decision(home: House, address: str) 
     home.stubs[0].behaviour = "slow"
     async with talking(address, await home.session()) as socket:
         assert await heard(socket) == {"type": "resumed", "turn": 0}
-        await socket.send(ask("turn-1", context={"weather": "ash"}))
+        await socket.send(ask("turn-1", context={"weather": "ash"}, task="weather"))
         early = [await heard(socket) for _ in range(2)]
         assert {each["vote"]["member"] for each in early} == {"oracle", "jester"}
         assert {each["key"] for each in early} == {"turn-1"}
         home.stubs[0].release.set()
         told = await decided(socket)
         assert (told["type"], told["key"], told["turn"]) == ("decision", "turn-1", 1)
-        await socket.send(ask("turn-1", context={"weather": "ash"}))
+        await socket.send(ask("turn-1", context={"weather": "ash"}, task="weather"))
         assert await decided(socket) == told
+        made = await home.client.get(f"/v1/decisions/{told['decision']['id']}")
+        assert made.json()["task"] == "weather"
 
 
 async def test_who_comes_back_hears_what_was_missed_and_no_more(home: House, address: str) -> None:

@@ -17,10 +17,10 @@ OPTIONS = ["open", "shut"]
 def request(session: str, *, question: str = "The gate?", **more: Any) -> PredictRequest:
     """A question with options, unless told otherwise."""
     options = more.pop("options", OPTIONS)
-    facts = more.pop("facts", None)
+    facts, task = more.pop("facts", None), more.pop("task", "")
     return PredictRequest(
         context=Context(session_id=session, facts=facts),
-        parameters=Parameters(question=question, options=options),
+        parameters=Parameters(question=question, options=options, task=task),
         **more,
     )
 
@@ -33,7 +33,9 @@ async def test_a_vote_is_an_action(wire: Wire) -> None:
     for stub, answer in zip(wire.home.stubs, ["open", "shut", "shut"], strict=True):
         stub.answer = answer
     session = await wire.home.session()
-    asked = request(session, request_id="turn-1", facts={"hour": 18, "calm": [True, 0.5]})
+    asked = request(
+        session, request_id="turn-1", task="gate", facts={"hour": 18, "calm": [True, 0.5]}
+    )
     answer = await wire.stub.Predict(asked)
     assert answer.WhichOneof("result") == "action"
     assert (answer.action.choice, answer.model_name) == ("shut", "bard")
@@ -42,7 +44,7 @@ async def test_a_vote_is_an_action(wire: Wire) -> None:
         "decided by vote; for it: oracle (4), jester (2); against it: chronicler (4)"
     )
     record = (await wire.home.client.get(f"/v1/decisions/{answer.decision_id}")).json()
-    assert record["context"] == {"hour": 18, "calm": [True, 0.5]}
+    assert (record["context"], record["task"]) == ({"hour": 18, "calm": [True, 0.5]}, "gate")
     again = await wire.stub.Predict(asked)
     assert again.decision_id == answer.decision_id
 
