@@ -220,7 +220,7 @@ def erase(
 
 def _ask_models(record: Record, told: Path, at: list[str], console: Console) -> None:
     try:
-        from runtime.gateway.again import Again, ask_again
+        from runtime.gateway.story.again import Again, ask_again
     except ModuleNotFoundError as error:
         raise _failed(
             f"--models needs {error.name}; install it: pip install 'fabula[gateway]'"

@@ -13,7 +13,7 @@ from runtime.audit.replay import Difference
 from runtime.audit.verify import Finding, Verdict
 
 if TYPE_CHECKING:
-    from runtime.gateway.again import Again
+    from runtime.gateway.story.again import Again
 
 _SHOWN = 10
 

@@ -7,17 +7,17 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from runtime.gateway.api import games, probes
-from runtime.gateway.audit import audits
-from runtime.gateway.chat.routes import chat
-from runtime.gateway.cors import Cors
 from runtime.gateway.gateway import Gateway
+from runtime.gateway.interfaces.api import games, probes
+from runtime.gateway.interfaces.audit import audits
+from runtime.gateway.interfaces.chat.routes import chat
+from runtime.gateway.interfaces.cors import Cors
+from runtime.gateway.interfaces.middleware import Surroundings
+from runtime.gateway.interfaces.models import Problem
+from runtime.gateway.interfaces.problems import install
+from runtime.gateway.interfaces.sockets import sockets
 from runtime.gateway.metrics import Metrics
-from runtime.gateway.middleware import Surroundings
-from runtime.gateway.models import Problem
-from runtime.gateway.problems import install
 from runtime.gateway.settings import Settings
-from runtime.gateway.sockets import sockets
 
 _ABOUT = (
     "Decisions and prose for a game, from an ensemble of models. Begin a session, ask questions in "

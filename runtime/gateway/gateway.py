@@ -16,24 +16,24 @@ from crds.gateway import CONFIG_KEY, GatewayReport, StoreReport
 from crds.routes import ROUTES_KEY
 from crds.storyteller import Sessions
 from runtime.audit import DecisionLog, ErasureEntry
-from runtime.gateway.admission import Admission
-from runtime.gateway.attestation import Attestation
-from runtime.gateway.expiry import Expiry
 from runtime.gateway.following import Following
 from runtime.gateway.guards import Guards
-from runtime.gateway.indexing import Indexing
-from runtime.gateway.learning import Learning
-from runtime.gateway.meaning import Meaning
+from runtime.gateway.members.voices import Voices, report
 from runtime.gateway.metrics import Metrics
-from runtime.gateway.paying import ListPrices, Payer
 from runtime.gateway.peers import Peers
-from runtime.gateway.recall import Recall
 from runtime.gateway.room import Room
 from runtime.gateway.settings import Settings
 from runtime.gateway.sources import ClusterSource, FileSource, Source
-from runtime.gateway.summaries import Chronicle
-from runtime.gateway.teller import Teller
-from runtime.gateway.voices import Voices, report
+from runtime.gateway.story.admission import Admission
+from runtime.gateway.story.meaning import Meaning
+from runtime.gateway.story.paying import ListPrices, Payer
+from runtime.gateway.story.recall import Recall
+from runtime.gateway.story.summaries import Chronicle
+from runtime.gateway.story.teller import Teller
+from runtime.gateway.upkeep.attestation import Attestation
+from runtime.gateway.upkeep.expiry import Expiry
+from runtime.gateway.upkeep.indexing import Indexing
+from runtime.gateway.upkeep.learning import Learning
 from runtime.gateway.volume import VolumeInUseError, hold
 from runtime.groupcommit import BacklogFullError
 from runtime.sessions import SessionStore, StoreUnavailableError, UnknownSessionError

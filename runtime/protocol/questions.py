@@ -8,8 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from google.protobuf import json_format
 from pydantic import ValidationError
 
-from runtime.gateway.models import DecisionRequest
-from runtime.gateway.teller import Question
+from runtime.gateway.interfaces.models import DecisionRequest
+from runtime.gateway.story.teller import Question
 from runtime.protocol.model_ensemble_pb2 import PredictRequest
 
 #: Part of the given time that is kept back for the log and the way home, and the most of it in

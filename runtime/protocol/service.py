@@ -9,9 +9,9 @@ import grpc
 
 from runtime.audit import Candidate, Record
 from runtime.gateway.gateway import Gateway
-from runtime.gateway.live import Live
-from runtime.gateway.poll import Watch, unwatched
-from runtime.gateway.problems import UnknownModelError
+from runtime.gateway.interfaces.live import Live
+from runtime.gateway.interfaces.problems import UnknownModelError
+from runtime.gateway.story.poll import Watch, unwatched
 from runtime.gateway.tracing import trace_of
 from runtime.protocol.answers import decided, heard
 from runtime.protocol.model_ensemble_pb2 import PredictRequest, PredictResponse

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from crds import KINDS
-from runtime.gateway import prompt
+from runtime.gateway.story import prompt
 
 FOLDER = Path(__file__).parents[3] / "examples/emberfall/world"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from runtime.audit import DecisionLog, Record
 from runtime.audit.framing import MAGIC, encode, scan
 from runtime.audit.segments import mapped
-from runtime.gateway.examples import RECORD
+from runtime.gateway.interfaces.examples import RECORD
 
 ORIGIN = "play/bard/bard-gateway-0"
 EXAMPLE = Record.model_validate(RECORD)

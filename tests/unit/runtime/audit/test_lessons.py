@@ -8,7 +8,7 @@ import pytest
 from runtime.audit import OutcomeEntry, Record
 from runtime.audit.entry import ERASED
 from runtime.audit.lessons import NOBODY, heard, truth
-from runtime.gateway.examples import OUTCOME, RECORD
+from runtime.gateway.interfaces.examples import OUTCOME, RECORD
 
 
 def record(**changes: Any) -> Record:

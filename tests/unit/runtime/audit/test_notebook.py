@@ -15,7 +15,7 @@ from runtime.audit.kinds import RetentionEntry, Stored
 from runtime.audit.lessons import heard
 from runtime.audit.notebook import Notebook
 from runtime.consensus.evidence import DEFAULT_TASK, MAX_TASKS, OTHER_TASKS, Evidence
-from runtime.gateway.examples import OUTCOME, RECORD
+from runtime.gateway.interfaces.examples import OUTCOME, RECORD
 
 MEMBERS = ("chronicler", "oracle", "jester")
 

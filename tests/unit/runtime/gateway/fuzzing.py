@@ -6,8 +6,8 @@ from typing import Any
 import schemathesis
 
 from runtime.consensus import canonical
-from runtime.gateway.chat.request import MAX_SCHEMA_DEPTH, choice_of
-from runtime.gateway.models import MAX_CONTEXT_DEPTH, depth
+from runtime.gateway.interfaces.chat.request import MAX_SCHEMA_DEPTH, choice_of
+from runtime.gateway.interfaces.models import MAX_CONTEXT_DEPTH, depth
 
 
 @schemathesis.hook

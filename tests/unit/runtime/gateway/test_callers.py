@@ -11,7 +11,7 @@ import pytest
 
 from runtime.gateway.peers import HEADER as PEER
 from runtime.limits.keys import digest, new_key
-from tests.unit.runtime.gateway.test_api import ASK, assert_problem
+from tests.unit.runtime.gateway.interfaces.test_api import ASK, assert_problem
 from tests.unit.runtime.stubs.engine import Stub
 from tests.unit.runtime.stubs.gateway import House, house, write_config
 from tests.unit.runtime.stubs.waiting import eventually

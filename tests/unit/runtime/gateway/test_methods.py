@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from runtime.audit import Record, replay
-from runtime.gateway.prompt import Scene, build
-from runtime.gateway.ruling import question
+from runtime.gateway.story.prompt import Scene, build
+from runtime.gateway.story.ruling import question
 from tests.unit.runtime.stubs.engine import Behaviour, Stub
 from tests.unit.runtime.stubs.gateway import RUNS_ON, House
 from tests.unit.runtime.stubs.waiting import eventually

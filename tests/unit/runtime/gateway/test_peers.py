@@ -12,7 +12,7 @@ from aiohttp import web
 
 from runtime.audit import OutcomeEntry
 from runtime.gateway import peers
-from runtime.gateway.examples import OUTCOME
+from runtime.gateway.interfaces.examples import OUTCOME
 from runtime.gateway.peers import HEADER, Peers, PeerSilentError
 from tests.unit.runtime.sessions.records import record
 from tests.unit.runtime.stubs.engine import Stub

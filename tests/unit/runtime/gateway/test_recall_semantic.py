@@ -41,7 +41,7 @@ class Embedder:
 
 @pytest.fixture
 async def embedder(home: House, monkeypatch: pytest.MonkeyPatch) -> Embedder:
-    monkeypatch.setattr("runtime.gateway.recall.EMBEDDING_SECONDS", 0.05)
+    monkeypatch.setattr("runtime.gateway.story.recall.EMBEDDING_SECONDS", 0.05)
     for stub in home.stubs:
         stub.answer = OPTIONS[0]
     embedder = Embedder()
@@ -140,7 +140,7 @@ async def test_the_model_that_ships_tells_what_means_the_same(
     home: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Other tests have loaded numpy with a thread a core, which is slow on a busy machine.
-    monkeypatch.setattr("runtime.gateway.recall.EMBEDDING_SECONDS", 60.0)
+    monkeypatch.setattr("runtime.gateway.story.recall.EMBEDDING_SECONDS", 60.0)
     for stub in home.stubs:
         stub.answer = OPTIONS[0]
     write_config(home.folder, generation=4, cache={"semantic": {}})
@@ -155,5 +155,5 @@ async def test_the_model_that_ships_tells_what_means_the_same(
 
 
 def test_who_compares_nothing_does_not_pay_for_numpy() -> None:
-    code = "import sys; import runtime.gateway.recall; sys.exit('numpy' in sys.modules)"
+    code = "import sys; import runtime.gateway.story.recall; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from runtime.audit import Record
-from tests.unit.runtime.gateway.test_api import assert_problem
+from tests.unit.runtime.gateway.interfaces.test_api import assert_problem
 from tests.unit.runtime.stubs.engine import Stub
 from tests.unit.runtime.stubs.gateway import House, house, serving, write_config, write_routes
 from tests.unit.runtime.stubs.waiting import eventually

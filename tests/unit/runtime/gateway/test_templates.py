@@ -6,8 +6,8 @@ from pathlib import Path
 
 from crds.gateway import CONFIG_KEY, GatewayConfig
 from runtime.gateway.following import Following
-from runtime.gateway.prompt import Scene, build
-from tests.unit.runtime.gateway.test_prompt import CONFIG, ROUTE
+from runtime.gateway.story.prompt import Scene, build
+from tests.unit.runtime.gateway.story.test_prompt import CONFIG, ROUTE
 from tests.unit.runtime.stubs.waiting import eventually
 
 GOOD = "<story>{{ facts | join }}{{ question }}</story>Say yes.{{ options | join }}"

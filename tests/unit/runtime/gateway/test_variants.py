@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runtime.audit import Record, replay
-from runtime.gateway.choosing import KNOWN_AFTER
+from runtime.gateway.members.choosing import KNOWN_AFTER
 from tests.unit.runtime.stubs.engine import Stub
 from tests.unit.runtime.stubs.gateway import House, house, write_config
 from tests.unit.runtime.stubs.waiting import eventually
@@ -20,9 +20,9 @@ ASK = {"question": "Does it rain?", "options": ["yes", "no"]}
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks in quick succession, and nobody is asked only to be measured."""
-    monkeypatch.setattr("runtime.gateway.voices.CHECK_SECONDS", 0.02)
-    monkeypatch.setattr("runtime.gateway.voices.SECOND_LOOK_SECONDS", 0.01)
-    monkeypatch.setattr("runtime.gateway.choosing.EXPLORATION", 0.0)
+    monkeypatch.setattr("runtime.gateway.members.voices.CHECK_SECONDS", 0.02)
+    monkeypatch.setattr("runtime.gateway.members.voices.SECOND_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("runtime.gateway.members.choosing.EXPLORATION", 0.0)
 
 
 @asynccontextmanager

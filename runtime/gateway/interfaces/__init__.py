@@ -1,0 +1,1 @@
+"""What games, auditors and operators call over HTTP. The same over gRPC is runtime.protocol."""

@@ -1,0 +1,382 @@
+"""The HTTP API: sessions, decisions, and what the gateway says of itself."""
+
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request
+from fastapi.responses import PlainTextResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+
+from crds.gateway import GatewayReport
+from runtime.audit import Decision, Record
+from runtime.gateway.gateway import Gateway
+from runtime.gateway.guards import Visit
+from runtime.gateway.interfaces import examples
+from runtime.gateway.interfaces.guarded import Guarded
+from runtime.gateway.interfaces.models import (
+    DecisionList,
+    DecisionRequest,
+    FactList,
+    FactRequest,
+    FactView,
+    Filter,
+    SessionList,
+    SessionRequest,
+    SessionView,
+)
+from runtime.gateway.interfaces.problems import not_everywhere, unknown_decision
+from runtime.gateway.interfaces.telling import told, wants_events
+from runtime.gateway.peers import HEADER as PEER
+from runtime.gateway.story.teller import Question
+from runtime.sessions import Session
+from runtime.sessions.store import MAX_BY_PLAYER
+
+SessionId = Annotated[
+    str, Path(max_length=64, description="Id of a session.", examples=[examples.SESSION_ID])
+]
+DecisionId = Annotated[
+    str, Path(max_length=64, description="Id of a decision.", examples=[examples.DECISION_ID])
+]
+FactId = Annotated[str, Path(max_length=64, description="Id of a fact.", examples=["f-1"])]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Any word of yours for this question. Sent again in the same session, it gives "
+        "the same decision and makes no second one.",
+        examples=["turn-17"],
+    ),
+]
+CacheControl = Annotated[
+    str | None,
+    Header(
+        max_length=256,
+        description="`no-cache` asks the members even where an earlier answer could be given "
+        "again; the new answer takes its place.",
+        examples=["no-cache"],
+    ),
+]
+
+
+def games(gateway: Gateway) -> APIRouter:
+    """What games call."""
+    router = APIRouter(prefix="/v1")
+    decides, reads = Depends(Guarded(gateway, "decide")), Depends(Guarded(gateway, "read"))
+
+    @router.post(
+        "/sessions",
+        summary="Begin a session",
+        dependencies=[decides],
+        status_code=HTTPStatus.CREATED,
+        response_model=SessionView,
+        responses=examples.responses(201, examples.SESSION, 401, 403, 413, 422, 429, 503),
+        tags=["sessions"],
+    )
+    async def begin(
+        body: Annotated[SessionRequest | None, Body(openapi_examples=examples.SESSION_REQUESTS)] = (
+            None
+        ),
+    ) -> Response:
+        """A session is one play-through: its last turns are told to the members with each
+        question. It is kept once this answers."""
+        request = body or SessionRequest()
+        session = await gateway.sessions.create(request.player, request.context)
+        return _json(_view(session), HTTPStatus.CREATED)
+
+    @router.get(
+        "/sessions/{session}",
+        summary="Look at a session",
+        dependencies=[reads],
+        response_model=SessionView,
+        responses=examples.responses(200, examples.SESSION, 401, 403, 404, 410, 422, 429, 503),
+        tags=["sessions"],
+    )
+    async def look(session: SessionId) -> Response:
+        """Who plays, what was said at its beginning, how many decisions it has."""
+        return _json(_view(await gateway.sessions.get(session)))
+
+    @router.get(
+        "/sessions",
+        summary="Find the sessions of a player",
+        dependencies=[reads],
+        response_model=SessionList,
+        responses=examples.responses(200, examples.SESSIONS, 401, 403, 422, 429, 503),
+        tags=["sessions"],
+    )
+    async def of_player(
+        player: Annotated[str, Query(min_length=1, max_length=80, description="Who plays.")],
+        limit: Annotated[int, Query(ge=1, le=MAX_BY_PLAYER, description="At most so many.")] = 20,
+    ) -> Response:
+        """The player's sessions, newest first."""
+        found = await gateway.sessions.by_player(player, limit)
+        return _json(SessionList(sessions=[_view(each) for each in found]))
+
+    @router.delete(
+        "/sessions/{session}",
+        summary="Delete a session",
+        status_code=HTTPStatus.NO_CONTENT,
+        responses=examples.problems(401, 403, 404, 422, 429, 503),
+        tags=["sessions"],
+    )
+    async def delete(
+        request: Request,
+        session: SessionId,
+        visit: Annotated[Visit, Depends(Guarded(gateway, "admin", peers=True))],
+    ) -> Response:
+        """Its player, context, turns, facts and summary are forgotten at once; for a day, whoever
+        asks for it is told that it was deleted. Its decisions stay in the log; without a player
+        their words are destroyed, in the log of every replica. Send it again while it answers 503:
+        a replica was not reached."""
+        await gateway.forget(session)
+        if PEER not in request.headers:
+            reached = await gateway.peers.forget(
+                "sessions", session, visit.credential, replicas=gateway.replicas
+            )
+            if reached is None:
+                return not_everywhere().response()
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    @router.post(
+        "/sessions/{session}/facts",
+        summary="Pin a fact",
+        dependencies=[decides],
+        status_code=HTTPStatus.CREATED,
+        response_model=FactView,
+        responses=examples.responses(
+            201, examples.FACT, 401, 403, 404, 409, 410, 413, 422, 429, 503
+        ),
+        tags=["sessions"],
+    )
+    async def pin(
+        session: SessionId,
+        body: Annotated[FactRequest, Body(openapi_examples=examples.FACT_REQUESTS)],
+    ) -> Response:
+        """What must never be forgotten. Every member is told it with every question, word for
+        word, through every hand-over. The same words again change nothing."""
+        fact = await gateway.sessions.pin(session, body.text)
+        return _json(FactView(id=fact.id, text=fact.text), HTTPStatus.CREATED)
+
+    @router.get(
+        "/sessions/{session}/facts",
+        summary="List the facts",
+        dependencies=[reads],
+        response_model=FactList,
+        responses=examples.responses(200, examples.FACTS, 401, 403, 404, 410, 422, 429, 503),
+        tags=["sessions"],
+    )
+    async def facts(session: SessionId) -> Response:
+        """In the order in which they were pinned."""
+        found = await gateway.sessions.facts(session)
+        return _json(FactList(facts=[FactView(id=fact.id, text=fact.text) for fact in found]))
+
+    @router.delete(
+        "/sessions/{session}/facts/{fact}",
+        summary="Take a fact away",
+        dependencies=[decides],
+        status_code=HTTPStatus.NO_CONTENT,
+        responses=examples.problems(401, 403, 404, 410, 422, 429, 503),
+        tags=["sessions"],
+    )
+    async def unpin(session: SessionId, fact: FactId) -> Response:
+        """It is not told any more."""
+        await gateway.sessions.unpin(session, fact)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    @router.post(
+        "/sessions/{session}/decisions",
+        summary="Ask for a decision",
+        response_model=Decision,
+        responses=examples.streamed(
+            examples.responses(200, examples.DECISION, 401, 403, 404, 409, 410, 413, 422, 429, 503),
+            examples.DECISION_EVENTS,
+        ),
+        tags=["decisions"],
+    )
+    async def decide(
+        request: Request,
+        session: SessionId,
+        body: Annotated[DecisionRequest, Body(openapi_examples=examples.DECISION_REQUESTS)],
+        visit: Annotated[Visit, Depends(Guarded(gateway, "decide", counted=False))],
+        idempotency_key: IdempotencyKey = None,
+        cache_control: CacheControl = None,
+    ) -> Response:
+        """Every member is asked at the same time; their weighted vote decides, or another method of
+        the ensemble. When too few answer, the best of them does, or the declared fallback: the
+        status is 200 in each case, and `outcome` says which. The decision is in the log once this
+        answers.
+
+        With `Accept: text/event-stream` it is told while it is made: an event `candidate` for each
+        member that answers, fails or is out (one of the `votes`), then `decision`, or `problem` if
+        it fails after that. A client that goes away ends it, unless it has an Idempotency-Key."""
+        question = Question(
+            body.question,
+            tuple(body.options) if body.options else None,
+            body.context,
+            task=body.task,
+            fresh=wants_fresh(cache_control),
+        )
+        decide = partial(
+            gateway.teller.decide, session, question, request.state.trace, visit, idempotency_key
+        )
+        if wants_events(request.headers.get("accept", "")):
+            return await told(request, lambda watch: decide(watch=watch))
+        return _json(Decision.of(await decide()))
+
+    @router.get(
+        "/decisions/{decision}",
+        summary="Read the record of a decision",
+        response_model=Record,
+        responses=examples.responses(200, examples.RECORD, 401, 403, 404, 422, 429, 503),
+        tags=["decisions"],
+    )
+    async def read(
+        request: Request,
+        decision: DecisionId,
+        visit: Annotated[Visit, Depends(Guarded(gateway, "read", peers=True))],
+    ) -> Response:
+        """Everything that made it: the question, every candidate, how they were counted. Whichever
+        replica has it in its log, any one answers."""
+        if PEER in request.headers:
+            record = await gateway.decisions.get(decision)
+        else:
+            record = await gateway.teller.record(decision, visit)
+        if record is None:
+            return unknown_decision(decision).response()
+        return _json(record)
+
+    @router.get(
+        "/decisions",
+        summary="List decisions",
+        response_model=DecisionList,
+        responses=examples.responses(200, examples.DECISIONS, 401, 403, 404, 410, 422, 429, 503),
+        tags=["decisions"],
+    )
+    async def latest(
+        visit: Annotated[Visit, Depends(Guarded(gateway, "read"))],
+        found: Annotated[Filter, Query()],
+    ) -> Response:
+        """The latest decisions of a session, or in this gateway's log, newest first. The other
+        filters search this gateway's log by an index that is seconds behind, and `indexedTo` says
+        how far it is."""
+        if found.searches:
+            records, indexed = await gateway.indexing.find(found.query)
+            return _json(
+                DecisionList(
+                    decisions=[Decision.of(record) for record in records], indexed_to=indexed
+                )
+            )
+        if found.session is None:
+            records = await gateway.decisions.latest(found.limit)
+        else:
+            ids = await gateway.sessions.decisions(found.session, found.limit)
+            records = await gateway.teller.records(ids, visit)
+        return _json(DecisionList(decisions=[Decision.of(record) for record in records]))
+
+    @router.get(
+        "/status",
+        summary="See who answers",
+        response_model=GatewayReport,
+        responses=examples.responses(200, examples.STATUS, 422),
+        tags=["gateway"],
+    )
+    async def status(
+        audit_since: Annotated[
+            int | None,
+            Query(
+                alias="auditSince",
+                ge=0,
+                le=10**15,
+                description="Prove that the log begins with the log of so many entries.",
+            ),
+        ] = None,
+    ) -> Response:
+        """What this gateway follows and which members answer, as the operator reads it."""
+        audit = await gateway.attestation.report(audit_since)
+        return _json(gateway.report().model_copy(update={"audit": audit}))
+
+    return router
+
+
+def probes(gateway: Gateway) -> APIRouter:
+    """What Kubernetes and Prometheus call."""
+    router = APIRouter(tags=["gateway"])
+
+    @router.get(
+        "/livez",
+        summary="Is the process alive",
+        response_class=PlainTextResponse,
+        responses={200: {"content": {"text/plain": {"example": "ok"}}}},
+    )
+    async def livez() -> PlainTextResponse:
+        """Always `ok`: whether members answer is no reason to restart the gateway."""
+        return PlainTextResponse("ok")
+
+    @router.get(
+        "/readyz",
+        summary="Should clients come here",
+        response_class=PlainTextResponse,
+        responses={
+            200: {"content": {"text/plain": {"example": "ok"}}},
+            503: {
+                "description": "Not now; the text says why.",
+                "content": {"text/plain": {"example": "waiting for the operator's configuration"}},
+            },
+        },
+    )
+    async def readyz() -> PlainTextResponse:
+        """`ok` when it is configured and not being stopped. It needs no member for that: without
+        any, it answers with the fallback."""
+        reason = gateway.unready
+        if reason is not None:
+            return PlainTextResponse(reason, HTTPStatus.SERVICE_UNAVAILABLE)
+        return PlainTextResponse("ok")
+
+    @router.get(
+        "/metrics",
+        summary="Prometheus metrics",
+        response_class=PlainTextResponse,
+        responses={
+            200: {"content": {"text/plain": {"example": "fabula_gateway_log_records 42.0"}}}
+        },
+    )
+    async def metrics() -> Response:
+        """Decisions by outcome, latencies, failures by member, what is in flight."""
+        gateway.metrics.in_flight.set(gateway.admission.inside)
+        gateway.metrics.waiting.set(gateway.admission.waiting)
+        gateway.metrics.log_records.set(len(gateway.decisions))
+        return Response(
+            generate_latest(gateway.metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST}
+        )
+
+    return router
+
+
+def wants_fresh(cache_control: str | None) -> bool:
+    """Whether a request refuses earlier answers (RFC 9111, section 5.2.1.4)."""
+    return "no-cache" in {each.strip().lower() for each in (cache_control or "").split(",")}
+
+
+def _json(body: BaseModel, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """Serialised once, by the model itself."""
+    return Response(
+        body.model_dump_json(by_alias=True, exclude_none=True),
+        status_code=status,
+        media_type="application/json",
+    )
+
+
+def _view(session: Session) -> SessionView:
+    return SessionView(
+        id=session.id,
+        created=session.created,
+        player=session.player,
+        context=session.context
+        if isinstance(session.context, str)
+        else (None if session.context is None else dict(session.context)),
+        turns=session.turns,
+        handovers=session.chapter - 1,
+    )

@@ -1,0 +1,1 @@
+"""The members of the ensemble as this gateway sees them: who answers, and which variant does."""

@@ -1,0 +1,1 @@
+"""How a decision goes, from a claimed turn to a logged answer. Knows no interface."""

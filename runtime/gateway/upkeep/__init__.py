@@ -1,0 +1,1 @@
+"""What is done beside decisions, in the background: signing, indexing, learning, removing."""
