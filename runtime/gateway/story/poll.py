@@ -16,6 +16,10 @@ from runtime.gateway.members.voices import Seat
 _LEAVE_SECONDS = 0.25
 
 
+#: What a member says of itself when its time is over, where it could not say so itself in time.
+_TOO_LATE = "Timeout: no whole answer within the time it had"
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """A seat, what its vote counts, and what to ask it."""
@@ -67,6 +71,7 @@ async def poll(
         tasks[asyncio.create_task(_one(ask, allowed))] = at
     waiting = set(tasks)
     arrived = 0
+    late = False
     try:
         while waiting:
             names = {asks[tasks[task]].seat.route.member for task in waiting}
@@ -77,6 +82,7 @@ async def poll(
                 waiting, timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
+                late = True
                 break
             for task in sorted(done, key=tasks.__getitem__):
                 candidate = task.result()
@@ -95,7 +101,11 @@ async def poll(
         elapsed = _milliseconds(started)
         for task in waiting:
             at = tasks[task]
-            candidates[at] = candidates[at].model_copy(update={"latency_ms": elapsed})
+            if late:
+                candidates[at] = _candidate(asks[at], "Failed", error=_TOO_LATE, latency_ms=elapsed)
+                watch(candidates[at])
+            else:
+                candidates[at] = candidates[at].model_copy(update={"latency_ms": elapsed})
         await asyncio.wait(waiting, timeout=_LEAVE_SECONDS)
     return candidates
 
