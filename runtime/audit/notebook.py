@@ -6,8 +6,7 @@ kill neither loses a lesson nor counts one twice. The file may be deleted and is
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from runtime.audit.kinds import OutcomeEntry, RetentionEntry, Stored
 from runtime.audit.lessons import heard, truth
 from runtime.audit.record import Record
 from runtime.consensus.evidence import DEFAULT_TASK, Evidence
+from runtime.sqlite import transaction
 
 #: Raise it when lessons are counted in another way: they are then learned anew.
 _VERSION = 1
@@ -84,7 +84,7 @@ class Notebook:
             sqlite3.Error: the volume refused; nothing was learned.
         """
         evidence = self._evidence.copy()
-        with self._lock, self._transaction():
+        with self._lock, transaction(self._db):
             for stored in entries:
                 match stored.entry:
                     case Record() as record:
@@ -107,7 +107,7 @@ class Notebook:
         """
         evidence = self._evidence.copy()
         evidence.forget(today)
-        with self._lock, self._transaction():
+        with self._lock, transaction(self._db):
             self._save(evidence, self._taken)
         self._evidence = evidence
 
@@ -117,7 +117,7 @@ class Notebook:
         Raises:
             sqlite3.Error: the volume refused.
         """
-        with self._lock, self._transaction():
+        with self._lock, transaction(self._db):
             self._db.execute("DELETE FROM lessons")
             self._save(Evidence(), 0)
         self._taken, self._evidence = 0, Evidence()
@@ -158,14 +158,3 @@ class Notebook:
         self._db.execute(
             "INSERT OR REPLACE INTO progress VALUES (1, ?, ?)", (taken, evidence.dump())
         )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise

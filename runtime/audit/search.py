@@ -3,13 +3,13 @@ and is made again; it forgets who was erased."""
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.audit.kinds import ErasureEntry, RetentionEntry, Stored
 from runtime.audit.record import Record
+from runtime.sqlite import transaction
 
 #: Raise it when what is indexed changes: an older index is then made again.
 _VERSION = 2
@@ -96,7 +96,7 @@ class Index:
         """
         erased = [each.entry.key for each in entries if isinstance(each.entry, ErasureEntry)]
         removed = [each.entry.before for each in entries if isinstance(each.entry, RetentionEntry)]
-        with self._lock, self._transaction():
+        with self._lock, transaction(self._db):
             for stored in entries:
                 if isinstance(stored.entry, Record):
                     self._add(stored.number, stored.entry, stored.key)
@@ -114,7 +114,7 @@ class Index:
         Raises:
             sqlite3.Error: the volume refused; nothing was dropped.
         """
-        with self._lock, self._transaction():
+        with self._lock, transaction(self._db):
             self._forget(key)
         self._wipe()
 
@@ -141,17 +141,6 @@ class Index:
         """Let go of the file."""
         with self._lock:
             self._db.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
 
     def _wipe(self) -> None:
         """Deleted words stay in the segments of the index until these are merged."""

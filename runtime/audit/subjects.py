@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from runtime.sqlite import transaction
+
 #: Keys that are kept in memory.
 _CACHED = 4096
 
@@ -140,17 +142,11 @@ class Subjects:
         return f"k-{secrets.token_hex(12)}", AESGCM.generate_key(256)
 
     def _insert(self, fresh: dict[str, tuple[str, bytes]]) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._db):
             self._db.executemany(
                 "INSERT INTO keys (id, subject, secret) VALUES (?, ?, ?)",
                 [(id_, name, secret) for name, (id_, secret) in fresh.items()],
             )
-            self._db.execute("COMMIT")
-        except sqlite3.Error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
 
 
 def lost(key: str | None) -> SubjectKey:

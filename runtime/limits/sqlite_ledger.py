@@ -18,6 +18,7 @@ from runtime.limits.money import (
     LedgerAwayError,
     Reservation,
 )
+from runtime.sqlite import transaction
 
 #: Windows are kept longer than a month lasts.
 _KEPT = timedelta(days=70)
@@ -60,11 +61,10 @@ class SqliteLedger:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")  # it syncs at checkpoints
         self._db.executescript(_SCHEMA)
-        self._db.execute("BEGIN IMMEDIATE")
-        self._expire(float("inf"))
         oldest = datetime.fromtimestamp(clock(), UTC) - _KEPT
-        self._db.execute("DELETE FROM balances WHERE period < ?", (f"{oldest:%Y-%m}",))
-        self._db.execute("COMMIT")
+        with transaction(self._db):
+            self._expire(float("inf"))
+            self._db.execute("DELETE FROM balances WHERE period < ?", (f"{oldest:%Y-%m}",))
         self._synced = time.monotonic()
         self._commit: GroupCommit[_Order, _Result] = GroupCommit("ledger", self._write)
 
@@ -91,21 +91,15 @@ class SqliteLedger:
         return result
 
     def _write(self, orders: Sequence[_Order]) -> list[_Result]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._db):
             self._expire(self._clock())
             results = [
                 self._reserve(reservation) if spent is None else self._settle(reservation, spent)
                 for reservation, spent in orders
             ]
-            self._db.execute("COMMIT")
-            if time.monotonic() - self._synced >= _SYNC_SECONDS:
-                self._synced = time.monotonic()
-                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        except sqlite3.Error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+        if time.monotonic() - self._synced >= _SYNC_SECONDS:
+            self._synced = time.monotonic()
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
         return results
 
     def _reserve(self, reservation: Reservation) -> _Result:

@@ -36,6 +36,7 @@ from runtime.sessions.store import (
     TurnUnderWayError,
     now,
 )
+from runtime.sqlite import transaction
 
 Found = TypeVar("Found")
 _Operation = Callable[[sqlite3.Connection], Any]
@@ -273,18 +274,12 @@ class SqliteSessions:
 
     def _write(self, batch: Sequence[_Operation]) -> list[Any]:
         made: list[Any] = []
-        self._writer.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._writer):
             for operation in batch:
                 try:
                     made.append(operation(self._writer))
                 except sql.REFUSALS as refusal:  # nothing was written for it; the rest goes on
                     made.append(refusal)
-            self._writer.execute("COMMIT")
-        except sqlite3.Error:
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-            raise
         return made
 
 
