@@ -1,11 +1,12 @@
 """``python -m runtime.protocol`` writes the gRPC stubs; ``--check`` fails where they differ."""
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
 
 from grpc_tools import protoc
+
+from crds.generated import write_or_check
 
 PROTO = Path("runtime/protocol/model_ensemble.proto")
 
@@ -23,22 +24,7 @@ def outputs() -> dict[Path, str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m runtime.protocol", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail on a difference")
-    check = parser.parse_args().check
-    stale = []
-    for path, text in outputs().items():
-        if path.is_file() and path.read_text() == text:
-            continue
-        stale.append(path)
-        if not check:
-            path.write_text(text)
-    for path in stale:
-        print(f"{'differs' if check else 'wrote'} {path}")
-    if check and stale:
-        print("run `python -m runtime.protocol` and commit the result", file=sys.stderr)
-        return 1
-    return 0
+    return write_or_check("runtime.protocol", __doc__, outputs())
 
 
 if __name__ == "__main__":
