@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel
 
 from crds.gateway import GatewayReport
 from runtime.audit import Decision, Record
 from runtime.gateway.gateway import Gateway
 from runtime.gateway.guards import Visit
 from runtime.gateway.interfaces import examples
+from runtime.gateway.interfaces.answers import DecisionId, answer
 from runtime.gateway.interfaces.guarded import Guarded
 from runtime.gateway.interfaces.models import (
     DecisionList,
@@ -35,9 +35,6 @@ from runtime.sessions.store import MAX_BY_PLAYER
 
 SessionId = Annotated[
     str, Path(max_length=64, description="Id of a session.", examples=[examples.SESSION_ID])
-]
-DecisionId = Annotated[
-    str, Path(max_length=64, description="Id of a decision.", examples=[examples.DECISION_ID])
 ]
 FactId = Annotated[str, Path(max_length=64, description="Id of a fact.", examples=["f-1"])]
 IdempotencyKey = Annotated[
@@ -85,7 +82,7 @@ def games(gateway: Gateway) -> APIRouter:
         question. It is kept once this answers."""
         request = body or SessionRequest()
         session = await gateway.sessions.create(request.player, request.context)
-        return _json(_view(session), HTTPStatus.CREATED)
+        return answer(_view(session), HTTPStatus.CREATED)
 
     @router.get(
         "/sessions/{session}",
@@ -97,7 +94,7 @@ def games(gateway: Gateway) -> APIRouter:
     )
     async def look(session: SessionId) -> Response:
         """Who plays, what was said at its beginning, how many decisions it has."""
-        return _json(_view(await gateway.sessions.get(session)))
+        return answer(_view(await gateway.sessions.get(session)))
 
     @router.get(
         "/sessions",
@@ -113,7 +110,7 @@ def games(gateway: Gateway) -> APIRouter:
     ) -> Response:
         """The player's sessions, newest first."""
         found = await gateway.sessions.by_player(player, limit)
-        return _json(SessionList(sessions=[_view(each) for each in found]))
+        return answer(SessionList(sessions=[_view(each) for each in found]))
 
     @router.delete(
         "/sessions/{session}",
@@ -158,7 +155,7 @@ def games(gateway: Gateway) -> APIRouter:
         """What must never be forgotten. Every member is told it with every question, word for
         word, through every hand-over. The same words again change nothing."""
         fact = await gateway.sessions.pin(session, body.text)
-        return _json(FactView(id=fact.id, text=fact.text), HTTPStatus.CREATED)
+        return answer(FactView(id=fact.id, text=fact.text), HTTPStatus.CREATED)
 
     @router.get(
         "/sessions/{session}/facts",
@@ -171,7 +168,7 @@ def games(gateway: Gateway) -> APIRouter:
     async def facts(session: SessionId) -> Response:
         """In the order in which they were pinned."""
         found = await gateway.sessions.facts(session)
-        return _json(FactList(facts=[FactView(id=fact.id, text=fact.text) for fact in found]))
+        return answer(FactList(facts=[FactView(id=fact.id, text=fact.text) for fact in found]))
 
     @router.delete(
         "/sessions/{session}/facts/{fact}",
@@ -224,7 +221,7 @@ def games(gateway: Gateway) -> APIRouter:
         )
         if wants_events(request.headers.get("accept", "")):
             return await told(request, lambda watch: decide(watch=watch))
-        return _json(Decision.of(await decide()))
+        return answer(Decision.of(await decide()))
 
     @router.get(
         "/decisions/{decision}",
@@ -246,7 +243,7 @@ def games(gateway: Gateway) -> APIRouter:
             record = await gateway.teller.record(decision, visit)
         if record is None:
             return unknown_decision(decision).response()
-        return _json(record)
+        return answer(record)
 
     @router.get(
         "/decisions",
@@ -264,7 +261,7 @@ def games(gateway: Gateway) -> APIRouter:
         how far it is."""
         if found.searches:
             records, indexed = await gateway.indexing.find(found.query)
-            return _json(
+            return answer(
                 DecisionList(
                     decisions=[Decision.of(record) for record in records], indexed_to=indexed
                 )
@@ -274,7 +271,7 @@ def games(gateway: Gateway) -> APIRouter:
         else:
             ids = await gateway.sessions.decisions(found.session, found.limit)
             records = await gateway.teller.records(ids, visit)
-        return _json(DecisionList(decisions=[Decision.of(record) for record in records]))
+        return answer(DecisionList(decisions=[Decision.of(record) for record in records]))
 
     @router.get(
         "/status",
@@ -296,7 +293,7 @@ def games(gateway: Gateway) -> APIRouter:
     ) -> Response:
         """What this gateway follows and which members answer, as the operator reads it."""
         audit = await gateway.attestation.report(audit_since)
-        return _json(gateway.report().model_copy(update={"audit": audit}))
+        return answer(gateway.report().model_copy(update={"audit": audit}))
 
     return router
 
@@ -358,15 +355,6 @@ def probes(gateway: Gateway) -> APIRouter:
 def wants_fresh(cache_control: str | None) -> bool:
     """Whether a request refuses earlier answers (RFC 9111, section 5.2.1.4)."""
     return "no-cache" in {each.strip().lower() for each in (cache_control or "").split(",")}
-
-
-def _json(body: BaseModel, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    """Serialised once, by the model itself."""
-    return Response(
-        body.model_dump_json(by_alias=True, exclude_none=True),
-        status_code=status,
-        media_type="application/json",
-    )
 
 
 def _view(session: Session) -> SessionView:

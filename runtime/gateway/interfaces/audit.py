@@ -17,15 +17,13 @@ from runtime.audit.proofs import Hash, InclusionProof, encoded
 from runtime.gateway.gateway import Gateway
 from runtime.gateway.guards import Visit
 from runtime.gateway.interfaces import examples
+from runtime.gateway.interfaces.answers import DecisionId, answer
 from runtime.gateway.interfaces.guarded import Guarded
 from runtime.gateway.interfaces.models import Task
 from runtime.gateway.interfaces.problems import not_everywhere, problem, unknown_decision
 from runtime.gateway.peers import HEADER as PEER
 from runtime.gateway.peers import PeerSilentError
 
-DecisionId = Annotated[
-    str, Path(max_length=64, description="Id of a decision.", examples=[examples.DECISION_ID])
-]
 Player = Annotated[
     str,
     Path(
@@ -111,7 +109,7 @@ def audits(gateway: Gateway) -> APIRouter:
         if await gateway.decisions.get(decision) is None:
             return unknown_decision(decision).response()
         found = await gateway.attestation.inclusion(number_of(decision))
-        return _json(
+        return answer(
             InclusionProof(
                 entry=decision,
                 index=found.index,
@@ -146,7 +144,7 @@ def audits(gateway: Gateway) -> APIRouter:
                 f"from is {start} and the signed log has {size} entries; ask from a size that an "
                 "earlier checkpoint of this gateway had",
             ).response()
-        return _json(
+        return answer(
             ConsistencyProof(
                 start=start,
                 proof=[encoded(step) for step in steps],
@@ -196,7 +194,7 @@ def audits(gateway: Gateway) -> APIRouter:
                 ).response()
         if written is None:
             return unknown_decision(decision).response()
-        return _json(written, HTTPStatus.CREATED)
+        return answer(written, HTTPStatus.CREATED)
 
     @router.delete(
         "/players/{player:path}",
@@ -245,14 +243,6 @@ def audits(gateway: Gateway) -> APIRouter:
                 "No such player",
                 f"nothing is kept of {player[:80]!r}; give the name exactly as sessions do",
             ).response()
-        return _json(erasure)
+        return answer(erasure)
 
     return router
-
-
-def _json(body: Model, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    return Response(
-        body.model_dump_json(by_alias=True, exclude_none=True),
-        status_code=status,
-        media_type="application/json",
-    )
