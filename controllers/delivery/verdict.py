@@ -1,0 +1,180 @@
+"""One look at the evidence: what it amounts to, and in words for a person.
+
+A broken split beats everything, because it makes the data itself doubtful; harm beats proof. What
+to do about a verdict is the planner's.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from controllers.delivery.betting import bounds
+from controllers.delivery.ebh import bar
+from controllers.delivery.evidence import Counted, Evidence, log_e
+from controllers.delivery.noninferiority import log_proof, more_blocks, points
+from controllers.delivery.plan import AnalysisPlan, Metric
+
+
+class Kind(StrEnum):
+    """What evidence can amount to."""
+
+    BROKEN_SPLIT = "BrokenSplit"  # arms do not get what they should: stop, the data is broken
+    HARM = "Harm"  # the canary is worse: abort
+    PROVEN = "Proven"  # every margin holds: may be promoted
+    UNDECIDED = "Undecided"  # go on
+    INCONCLUSIVE = "Inconclusive"  # the cap or the deadline came first: a person, or back
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One metric, in its own unit."""
+
+    name: str
+    #: Means of the arms, over complete blocks; None before the first.
+    canary: float | None
+    baseline: float | None
+    #: Between which values the mean of canary - baseline lies (`betting.bounds`), each bound at
+    #: proof_alpha; None before the first complete block.
+    lower: float | None
+    upper: float | None
+    #: Natural logarithm of the e-value for harm.
+    log_e: float
+    harmful: bool
+    #: None where nothing has to be proven.
+    proven: bool | None
+    #: Blocks until it is proven, if it goes on like this; None where that never comes, or is
+    #: unknown.
+    more: int | None
+    #: Sessions without a value, in the canary and in the baseline.
+    missing: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a look says."""
+
+    kind: Kind
+    message: str
+    blocks: int
+    metrics: tuple[Reading, ...]
+    #: Natural logarithm of the evidence against the split, and what it must reach to be broken.
+    split_log_e: float
+    split_bar: float
+
+
+def look(evidence: Evidence, plan: AnalysisPlan, *, deadline_passed: bool = False) -> Verdict:
+    """The verdict now. After the deadline what is not decided is Inconclusive, data or none."""
+    readings = tuple(
+        _read(metric, counted, evidence, plan)
+        for metric, counted in zip(plan.metrics, evidence.metrics, strict=True)
+    )
+    asked = [reading for reading in readings if reading.proven is not None]
+    split_bar = math.log(1 / plan.split_alpha)
+    if evidence.split.log_e >= split_bar:
+        kind = Kind.BROKEN_SPLIT
+    elif evidence.harmful:
+        kind = Kind.HARM
+    elif asked and all(reading.proven for reading in asked):
+        kind = Kind.PROVEN
+    elif evidence.blocks >= plan.cap or deadline_passed:
+        kind = Kind.INCONCLUSIVE
+    else:
+        kind = Kind.UNDECIDED
+    message = _message(kind, evidence, plan, readings, deadline_passed)
+    return Verdict(kind, message, evidence.blocks, readings, evidence.split.log_e, split_bar)
+
+
+def _read(metric: Metric, counted: Counted, evidence: Evidence, plan: AnalysisPlan) -> Reading:
+    canary = baseline = lower = upper = None
+    if counted.complete:
+        canary = metric.value(counted.canary / counted.complete)
+        baseline = metric.value(counted.baseline / counted.complete)
+        at = points(metric, plan.block, factor=1.0)
+        least, most = bounds(counted.differences, at, plan.proof_alpha)
+        lower, upper = least * metric.span, most * metric.span
+        if metric.better == "Higher":
+            lower, upper = -upper, -lower
+    proven = more = None
+    if metric.margin is not None:
+        wealth = log_proof(metric, counted.excess, plan.block)
+        proven = counted.complete > 0 and bool(wealth >= -math.log(plan.proof_alpha))
+        if evidence.blocks:
+            more = more_blocks(metric, counted.excess, plan.proof_alpha, plan.block)
+    return Reading(
+        metric.name, canary, baseline, lower, upper, log_e(counted, metric, plan),
+        metric.name in evidence.harmful, proven, more, counted.missing,
+    )  # fmt: skip
+
+
+def _message(
+    kind: Kind,
+    evidence: Evidence,
+    plan: AnalysisPlan,
+    readings: tuple[Reading, ...],
+    deadline_passed: bool,
+) -> str:
+    unit = "pairs" if plan.block == (1, 1) else "blocks"
+    if kind == Kind.BROKEN_SPLIT:
+        got = " and ".join(f"{count:.0f}" for count in evidence.split.counts)
+        should = ":".join(map(str, plan.block))
+        return (
+            f"the split is broken: canary and baseline got {got} sessions, which should be "
+            f"{should} (evidence {amount(evidence.split.log_e)}, {1 / plan.split_alpha:.4g} is too "
+            "much); find out which sessions are lost or assigned twice before anything is believed"
+        )
+    if kind == Kind.HARM:
+        told = "; ".join(_compared(reading) for reading in readings if reading.harmful)
+        return f"the canary is worse after {evidence.harmful_at} {unit}: {told}"
+    if not evidence.blocks:
+        waits = f"waiting for the first {unit[:-1]} of sessions to mature"
+        return f"no data before the deadline: {waits}" if kind == Kind.INCONCLUSIVE else waits
+    largest = max(readings, key=lambda reading: reading.log_e)
+    calm = (
+        f"no harm found (largest e-value {amount(largest.log_e)}, of {largest.name}; "
+        f"{bar(len(readings), plan.harm_alpha):.4g} would stop it)"
+    )
+    if kind == Kind.PROVEN:
+        return f"{calm}; no metric is worse than its margin, after {evidence.blocks} {unit}"
+    missing = [_needs(reading, unit) for reading in readings if reading.proven is False]
+    missing = missing or ["no metric has a margin, so nothing can be proven"]
+    if kind == Kind.INCONCLUSIVE:
+        why = (
+            f"the cap of {plan.cap} {unit} is reached"
+            if evidence.blocks >= plan.cap
+            else "the deadline has passed"
+        )
+        return f"{why} and nothing is decided: {calm}; {'; '.join(missing)}"
+    return f"{calm}; {'; '.join(missing)}"
+
+
+def _compared(reading: Reading) -> str:
+    return (
+        f"{reading.name} {reading.canary:.4g} against {reading.baseline:.4g} in the baseline "
+        f"(e-value {amount(reading.log_e)})"
+    )
+
+
+def _needs(reading: Reading, unit: str) -> str:
+    """What keeps a metric from being proven."""
+    lost = sum(reading.missing)
+    without = f", counting {lost} sessions without a value against it" if lost else ""
+    if reading.canary is None:
+        return f"{reading.name} has no {unit[:-1]} in which every session has a value"
+    if reading.more is None:
+        return f"{reading.name} will not be proven if it goes on like this{without}"
+    return f"{reading.name} needs about {rounded(reading.more)} more {unit} to be proven{without}"
+
+
+def amount(log: float) -> str:
+    """An e-value as a person reads it."""
+    if log > math.log(1e6):
+        return "above a million"
+    return f"{np.exp(log):.2g}" if log < math.log(100) else f"{np.exp(log):.0f}"
+
+
+def rounded(number: int) -> int:
+    """To two digits, upwards, so that a status does not change with every session."""
+    step: int = 10 ** max(0, len(str(number)) - 2)
+    return -(-number // step) * step
