@@ -3,7 +3,7 @@
 The claim to disprove is that it is: that canary - factor * baseline, the excess, is on average at
 least the threshold of the metric (`plan.Metric`). Betting against it (`betting`) needs no normal
 approximation, holds at every look, and is sharp where failures are rare: from a stable 1 % and with
-a margin of two points, equal arms are proven after some 430 pairs.
+a margin of two points, half of all equal arms are proven after some 410 pairs.
 
 With margin 0 the same bets prove that the canary is better, which is what an objective needs.
 """
@@ -49,8 +49,8 @@ def more_blocks(
 def pairs_needed(metric: Metric, rate: float, alpha: float) -> int | None:
     """About how many pairs prove of equal arms that they are, where both fail at ``rate``.
 
-    For planning: half of all runs take no longer. Of binary metrics, whose scatter follows from
-    their rate; None if the margin cannot be proven.
+    For planning: more than half of all runs take no longer. Of binary metrics, whose scatter
+    follows from their rate; None if the margin cannot be proven.
     """
     apart = rate * (1 - rate)
     outcomes = [0.0, 1.0, -metric.factor, 1 - metric.factor]

@@ -8,8 +8,6 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-
 from controllers.delivery.betting import bounds
 from controllers.delivery.ebh import bar
 from controllers.delivery.evidence import Counted, Evidence, log_e
@@ -126,7 +124,9 @@ def _message(
         )
     if kind == Kind.HARM:
         told = "; ".join(_compared(reading) for reading in readings if reading.harmful)
-        return f"the canary is worse after {evidence.harmful_at} {unit}: {told}"
+        return (
+            f"the canary is worse, as was found after {evidence.harmful_at} {unit}; by now {told}"
+        )
     if not evidence.blocks:
         waits = f"waiting for the first {unit[:-1]} of sessions to mature"
         return f"no data before the deadline: {waits}" if kind == Kind.INCONCLUSIVE else waits
@@ -171,7 +171,7 @@ def amount(log: float) -> str:
     """An e-value as a person reads it."""
     if log > math.log(1e6):
         return "above a million"
-    return f"{np.exp(log):.2g}" if log < math.log(100) else f"{np.exp(log):.0f}"
+    return f"{math.exp(log):.2g}" if log < math.log(100) else f"{math.exp(log):.0f}"
 
 
 def rounded(number: int) -> int:
