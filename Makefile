@@ -82,6 +82,7 @@ soak: $(VENV)/.ready packages ## What takes long: every write boundary, big fuzz
 bench: $(VENV)/.ready ## The measurements of docs/benchmarks.md
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.bench.consensus
+	@$(BIN)/python -m tests.bench.delivery
 
 .PHONY: coverage
 coverage: $(VENV)/.ready ## Unit tests with branch coverage

@@ -1,19 +1,24 @@
 """Evidence as text, so that a restarted operator goes on exactly where it was.
 
 JSON with a version. Floats are hexadecimal, so that what is read back is what was written, to the
-bit.
+bit. The text holds the cursor that it was computed to, and names its plan by digest.
 """
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from controllers.delivery.evidence import Badness, Counted, Evidence
+from controllers.delivery.evidence import Counted, Evidence
 from controllers.delivery.harm import Harm
 from controllers.delivery.plan import AnalysisPlan
 from controllers.delivery.ratio import Split
+from controllers.delivery.watch import Watch
 
 VERSION = 1
+
+_AGAIN = "delete it, and everything is computed again from the first record of the logs"
+_T = TypeVar("_T")
 
 
 class CheckpointError(ValueError):
@@ -21,39 +26,40 @@ class CheckpointError(ValueError):
 
 
 def dump(evidence: Evidence, plan: AnalysisPlan) -> str:
-    """The evidence under this plan, with the cursor that it was computed to."""
+    """The evidence under this plan."""
     content = {
-        "version": VERSION,
-        "plan": plan.digest,
         "cursor": dict(evidence.cursor),
         "blocks": evidence.blocks,
-        "harmful": list(evidence.harmful),
+        "harmful": evidence.harmful,
         "harmfulAt": evidence.harmful_at,
         "split": {"counts": _hex(evidence.split.counts), "logE": evidence.split.log_e.hex()},
         "waiting": [[_hex(row) for row in queue] for queue in evidence.waiting],
         "metrics": [_metric(counted) for counted in evidence.metrics],
     }
-    return json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return _written("Evidence", plan, content)
 
 
 def load(text: str, plan: AnalysisPlan) -> Evidence:
     """The evidence that `dump` wrote under the same plan."""
-    try:
-        content = json.loads(text)
-        version, digest = content["version"], content["plan"]
-    except (ValueError, KeyError, TypeError):
-        raise CheckpointError(f"the checkpoint is damaged; {_AGAIN}") from None
-    if version != VERSION:
-        raise CheckpointError(
-            f"the checkpoint has version {version}, and this operator reads {VERSION}; run the "
-            f"operator that wrote it, or {_AGAIN}"
-        )
-    if digest != plan.digest:
-        raise CheckpointError(f"the checkpoint was computed under another plan; {_AGAIN}")
-    try:
-        return _evidence(content)
-    except (ValueError, KeyError, TypeError):
-        raise CheckpointError(f"the checkpoint is damaged; {_AGAIN}") from None
+    return _read("Evidence", text, plan, _evidence)
+
+
+def dump_watch(watch: Watch, plan: AnalysisPlan) -> str:
+    """The watch over what was promoted under this plan."""
+    content = {
+        "cursor": dict(watch.cursor),
+        "promised": _hex(watch.promised),
+        "detectors": [_hex(logs) for logs in watch.detectors],
+        "sessions": watch.sessions,
+        "drifted": watch.drifted,
+        "driftedAt": watch.drifted_at,
+    }
+    return _written("Watch", plan, content)
+
+
+def load_watch(text: str, plan: AnalysisPlan) -> Watch:
+    """The watch that `dump_watch` wrote under the same plan."""
+    return _read("Watch", text, plan, _watch)
 
 
 def digest(text: str) -> str:
@@ -61,18 +67,36 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-_AGAIN = "delete it, and the evidence is computed again from the first record of the logs"
+def _written(kind: str, plan: AnalysisPlan, content: Mapping[str, Any]) -> str:
+    whole = {"version": VERSION, "kind": kind, "plan": plan.digest, **content}
+    return json.dumps(whole, sort_keys=True, separators=(",", ":"))
 
 
-def _hex(row: Badness) -> list[str | None]:
-    return [None if value is None else value.hex() for value in row]
+def _read(kind: str, text: str, plan: AnalysisPlan, parse: Callable[[Any], _T]) -> _T:
+    try:
+        content = json.loads(text)
+        version = content["version"]
+        if version == VERSION and content["kind"] == kind and content["plan"] == plan.digest:
+            return parse(content)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise CheckpointError(f"the checkpoint is damaged; {_AGAIN}") from None
+    if version != VERSION:
+        raise CheckpointError(
+            f"the checkpoint has version {version}, and this operator reads {VERSION}; run the "
+            f"operator that wrote it, or {_AGAIN}"
+        )
+    raise CheckpointError(f"the checkpoint was computed under another plan; {_AGAIN}")
 
 
-def _floats(row: list[str]) -> tuple[float, ...]:
+def _hex(row: Sequence[float | None]) -> list[str | None]:
+    return [None if value is None else float(value).hex() for value in row]
+
+
+def _floats(row: Sequence[str]) -> tuple[float, ...]:
     return tuple(map(float.fromhex, row))
 
 
-def _badness(row: list[str | None]) -> Badness:
+def _gaps(row: Sequence[str | None]) -> tuple[float | None, ...]:
     return tuple(None if value is None else float.fromhex(value) for value in row)
 
 
@@ -85,7 +109,7 @@ def _metric(counted: Counted) -> dict[str, Any]:
         "canary": counted.canary.hex(),
         "baseline": counted.baseline.hex(),
         "complete": counted.complete,
-        "missing": list(counted.missing),
+        "missing": counted.missing,
     }
 
 
@@ -103,7 +127,7 @@ def _counted(content: Any) -> Counted:
 
 
 def _evidence(content: Any) -> Evidence:
-    canary, baseline = (tuple(map(_badness, queue)) for queue in content["waiting"])
+    canary, baseline = (tuple(map(_gaps, queue)) for queue in content["waiting"])
     return Evidence(
         tuple(map(_counted, content["metrics"])),
         content["blocks"],
@@ -111,5 +135,16 @@ def _evidence(content: Any) -> Evidence:
         (canary, baseline),
         tuple(content["harmful"]),
         content["harmfulAt"],
+        content["cursor"],
+    )
+
+
+def _watch(content: Any) -> Watch:
+    return Watch(
+        _gaps(content["promised"]),
+        tuple(map(_floats, content["detectors"])),
+        content["sessions"],
+        tuple(content["drifted"]),
+        content["driftedAt"],
         content["cursor"],
     )

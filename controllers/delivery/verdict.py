@@ -63,7 +63,10 @@ class Verdict:
 
 
 def look(evidence: Evidence, plan: AnalysisPlan, *, deadline_passed: bool = False) -> Verdict:
-    """The verdict now. After the deadline what is not decided is Inconclusive, data or none."""
+    """The verdict now. After the deadline what is not decided is Inconclusive, data or none.
+
+    Harm stays; Proven is said of the present look, and can be lost while steps still go on.
+    """
     readings = tuple(
         _read(metric, counted, evidence, plan)
         for metric, counted in zip(plan.metrics, evidence.metrics, strict=True)

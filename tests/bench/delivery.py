@@ -16,7 +16,7 @@ import numpy.typing as npt
 from controllers.delivery import bounded, drift, harm, ratio
 from controllers.delivery.ebh import discoveries
 from controllers.delivery.noninferiority import log_proof, points
-from controllers.delivery.plan import Margin, Metric
+from controllers.delivery.plan import DEFAULT_MARGIN, Margin, Metric
 from controllers.delivery.tally import shares
 
 HARM, PROOF = 0.01, 0.05
@@ -178,14 +178,15 @@ def false_discovery(
     rates = np.where(np.arange(20) < harmful, 0.15, 0.05)
     normal = np.vectorize(NormalDist().inv_cdf)
 
-    def wrong(rate: Floats) -> Bits:
+    def wrong(rate: Floats) -> Floats:
         together = rng.standard_normal((runs, 1)) + rng.standard_normal((runs, 20))
-        return np.asarray(together / math.sqrt(2) < normal(rate))
+        found: Floats = (together / math.sqrt(2) < normal(rate)).astype(np.float64)
+        return found
 
     false, found = np.zeros(runs), np.zeros(runs)
     stopped = np.zeros(runs, dtype=bool)
     for _ in range(pairs):
-        process = harm.observe(process, wrong(rates) * 1.0, wrong(np.full(20, 0.05)) * 1.0)
+        process = harm.observe(process, wrong(rates), wrong(np.full(20, 0.05)))
         now = discoveries(process.log_e, alpha)
         first = now.any(axis=-1) & ~stopped
         false[first] = now[first, harmful:].sum(axis=-1) / now[first].sum(axis=-1)
@@ -289,8 +290,8 @@ def show_promotion(rng: np.random.Generator) -> None:
     print("|---|---|---|---|---|")
     runs = 4000
     for rate, points_, cap in (
-        (0.01, 0.02, 2000), (0.01, 0.01, 5000), (0.1, 0.02, 2000), (0.2, 0.02, 2000),
-        (0.5, 0.02, 2000), (0.1, 0.05, 2000), (0.2, 0.1, 2000), (0.5, 0.1, 2000),
+        (0.01, 0.02, 2000), (0.01, DEFAULT_MARGIN.absolute, 5000), (0.1, 0.02, 2000),
+        (0.2, 0.02, 2000), (0.5, 0.02, 2000), (0.1, 0.05, 2000), (0.2, 0.1, 2000), (0.5, 0.1, 2000),
     ):  # fmt: skip
         margin = Margin(absolute=points_)
         equal = by_verdict(independent(rng, cap, runs, rate, rate), margin)
