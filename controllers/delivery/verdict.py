@@ -122,8 +122,9 @@ def _message(
         should = ":".join(map(str, plan.block))
         return (
             f"the split is broken: canary and baseline got {got} sessions, which should be "
-            f"{should} (evidence {amount(evidence.split.log_e)}, {1 / plan.split_alpha:.4g} is too "
-            "much); find out which sessions are lost or assigned twice before anything is believed"
+            f"{should} (e-value {amount(evidence.split.log_e)}, of which "
+            f"{1 / plan.split_alpha:.0f} is enough); find out which sessions are lost or assigned "
+            "twice before anything is believed"
         )
     if kind == Kind.HARM:
         told = "; ".join(_compared(reading) for reading in readings if reading.harmful)
@@ -136,7 +137,7 @@ def _message(
     largest = max(readings, key=lambda reading: reading.log_e)
     calm = (
         f"no harm found (largest e-value {amount(largest.log_e)}, of {largest.name}; "
-        f"{bar(len(readings), plan.harm_alpha):.4g} would stop it)"
+        f"{bar(len(readings), plan.harm_alpha):.0f} would stop it)"
     )
     if kind == Kind.PROVEN:
         return f"{calm}; no metric is worse than its margin, after {evidence.blocks} {unit}"
@@ -174,7 +175,9 @@ def amount(log: float) -> str:
     """An e-value as a person reads it."""
     if log > math.log(1e6):
         return "above a million"
-    return f"{math.exp(log):.2g}" if log < math.log(100) else f"{math.exp(log):.0f}"
+    if log < math.log(0.01):
+        return "below 0.01"
+    return f"{math.exp(log):.2g}" if log < math.log(9.5) else f"{math.exp(log):.0f}"
 
 
 def rounded(number: int) -> int:

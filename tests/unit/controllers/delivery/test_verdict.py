@@ -139,7 +139,10 @@ def test_a_status_shows_short_text() -> None:
 
 def test_numbers_are_rounded_for_people() -> None:
     assert [rounded(n) for n in (0, 7, 97, 412, 12345)] == [0, 7, 97, 420, 13000]
-    assert [amount(log) for log in (-50, 0, 5.7, 20)] == ["1.9e-22", "1", "299", "above a million"]
+    assert [amount(log) for log in (-50, 0, 2.255, 4.6, 5.7)] == [
+        "below 0.01", "1", "10", "99", "299",
+    ]  # fmt: skip
+    assert amount(20) == "above a million"
     values = (0.0123456, -0.5, 1234.5, 0.0, -1e-12, 3)
     assert [decimal(v) for v in values] == ["0.0123", "-0.5", "1230", "0", "0", "3"]
 
