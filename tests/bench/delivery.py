@@ -16,7 +16,7 @@ import numpy.typing as npt
 from controllers.delivery import bounded, drift, harm, ratio
 from controllers.delivery.ebh import discoveries
 from controllers.delivery.noninferiority import log_proof, points
-from controllers.delivery.plan import DEFAULT_MARGIN, Margin, Metric
+from controllers.delivery.plan import DEFAULT_MARGIN, Margin, Metric, Sizes
 from controllers.delivery.tally import shares
 
 HARM, PROOF = 0.01, 0.05
@@ -86,6 +86,20 @@ def harmed_after(seen: Pairs | list[Pairs], alpha: float = HARM) -> Counts:
         process = harm.observe(process, canary, baseline)
         found = discoveries(process.log_e, alpha).any(axis=-1)
         after[found & (after == NEVER)] = at + 1
+    return after
+
+
+def harmed_in_blocks(
+    rng: np.random.Generator, runs: int, blocks: int, canary: float, block: Sizes
+) -> Counts:
+    """After how many blocks each run is stopped for harm, beside a baseline that fails at 1 %."""
+    process = harm.Harm(*(np.zeros(runs) for _ in range(4)))
+    after = np.full(runs, NEVER)
+    for at in range(blocks):
+        wrong = rng.binomial(block[0], canary, runs).astype(np.float64)
+        others = rng.binomial(block[1], STABLE, runs).astype(np.float64)
+        process = harm.observe(process, wrong, others, block)
+        after[(process.log_e >= -math.log(HARM)) & (after == NEVER)] = at + 1
     return after
 
 
@@ -277,6 +291,13 @@ def show_harm(rng: np.random.Generator) -> None:
             f"{spread_of(harmed_after([alone, *calm]))} | {expected_six} |",
             flush=True,
         )
+
+    print("\nA canary of 5 % beside the other 95 %, in blocks of 1 and 19: ", end="")
+    for rate, blocks in ((0.10, 800), (0.05, 2500), (0.03, 7000)):
+        after = harmed_in_blocks(rng, 2000, blocks, rate, (1, 19))
+        print(f"{percent(rate)} after {spread_of(after)} blocks; ", end="", flush=True)
+    even = harmed_in_blocks(rng, 20_000, 1000, STABLE, (1, 19))
+    print(f"falsely within 1,000 blocks {share(even)}")
 
 
 def share(after: Counts) -> str:
