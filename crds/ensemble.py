@@ -375,6 +375,23 @@ class Consensus(Model):
     )
 
 
+class Hedging(Model):
+    """A second request for a question whose answer is late: later than 95 % of the last answers of
+    whoever was asked, as each gateway measures it. It goes to another variant that is accurate
+    enough, or else to the same one again, where another replica may answer; the first whole answer
+    counts, and the other request is cancelled."""
+
+    max_percent: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=50,
+            description="Of a hundred questions to a member, so many may be asked a second time; "
+            "that is how much more load and money it can cost. Default 5.",
+        ),
+    ] = 5
+
+
 class Serving(Model):
     """Which variant of a member is asked: of those that answer, are accurate enough and quick
     enough, the preferred one; if none is both, the most accurate one that answers."""
@@ -397,6 +414,10 @@ class Serving(Model):
             le=600_000,
             description="19 of 20 answers should be whole within this time. Default: no target.",
         ),
+    ] = None
+    hedging: Annotated[
+        Hedging | None,
+        Field(description="A second request where an answer is late. Default: none."),
     ] = None
 
     rules: ClassVar[tuple[Rule, ...]] = (

@@ -323,6 +323,14 @@ class Voice(Model):
             "and which are out. Absent: it has none.",
         ),
     ] = None
+    hedging: Annotated[
+        str | None,
+        Field(
+            max_length=256,
+            description="After how long it is asked a second time (95 % of its last answers came "
+            "sooner), and how often that was so lately. Absent: `serving.hedging` is not set.",
+        ),
+    ] = None
 
 
 class AuditLog(Model):

@@ -13,6 +13,9 @@ from runtime.consensus import Method, Outcome
 #: vote was settled without it.
 CandidateState = Literal["Answered", "Failed", "Skipped", "Cancelled"]
 
+#: Why a member was asked a second time: it was later than 95 % of its last answers, or it failed.
+Because = Literal["Slow", "Failed"]
+
 #: Why an answer is not the ensemble's. ``Outvoted``: another had more weight. ``Outweighed``: a
 #: heavier member's words were taken. ``NoWeight``: its member decides nothing. ``Settled``: the
 #: vote was settled without it. ``NotPicked``: a judge took another text. ``Later``: another was
@@ -37,6 +40,35 @@ class TokenCount(Model):
     completion: int | None = None
 
 
+class Try(Model):
+    """One of the two requests to a member that was asked twice."""
+
+    variant: Annotated[str | None, Field(description="Absent: the member has no variants.")] = None
+    revision: str
+    model: str
+    because: Annotated[
+        Because | None,
+        Field(
+            description="Why it went out: `Slow`, the first was late; `Failed`, it failed. Absent: "
+            "it is the first."
+        ),
+    ] = None
+    after_ms: Annotated[int, Field(description="When it went out, after the first.")] = 0
+    state: Annotated[
+        CandidateState,
+        Field(
+            description="`Cancelled`: the other was whole first, or the vote was settled. "
+            "`Skipped`: it was known to be out, or there was no money."
+        ),
+    ]
+    latency_ms: Annotated[
+        int, Field(description="How long it took, or until it was cancelled.")
+    ] = 0
+    error: Annotated[
+        str | None, Field(description="Why there is no answer: one word, then the details.")
+    ] = None
+
+
 class Candidate(Model):
     """One member's part."""
 
@@ -46,9 +78,16 @@ class Candidate(Model):
     model: str
     weight: int
     variant: Annotated[
-        str | None, Field(description="Which of its variants was asked. Absent: it has none.")
+        str | None,
+        Field(
+            description="Which of its variants answered, or was asked first. Absent: it has none."
+        ),
     ] = None
     why: Annotated[str | None, Field(description="Why that variant.")] = None
+    tries: Annotated[
+        list[Try] | None,
+        Field(description="Both requests, where it was asked twice, the first of them first."),
+    ] = None
     state: CandidateState
     answer: Annotated[
         str | None, Field(description="The option that it chose, or its text. Absent: none.")
@@ -94,6 +133,11 @@ class Candidate(Model):
     prompt_digest: Annotated[
         str | None, Field(description="SHA-256 of what it was asked, to tell prompts apart.")
     ] = None
+
+    @property
+    def was_stood_in_for(self) -> bool:
+        """Whether another way to be this member answered than the one that was chosen."""
+        return self.tries is not None and self.tries[0].revision != self.revision
 
 
 class Ruling(Model):
@@ -207,6 +251,7 @@ class Record(Entry):
         "candidates.*.answer",
         "candidates.*.error",
         "candidates.*.promptDigest",
+        "candidates.*.tries.*.error",
         "ruling.text",
         "ruling.error",
         "ruling.promptDigest",

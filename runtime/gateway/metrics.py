@@ -41,6 +41,18 @@ class Metrics:
             ["member", "variant"],
             registry=self.registry,
         )
+        self.second_requests = Counter(
+            "fabula_gateway_second_requests",
+            "Second requests for one question: the first was slow (hedged), or failed.",
+            ["member", "because"],
+            registry=self.registry,
+        )
+        self.second_answers = Counter(
+            "fabula_gateway_second_answers",
+            "Second requests whose answer was taken.",
+            ["member", "because"],
+            registry=self.registry,
+        )
         self.refused = Counter(
             "fabula_gateway_refused",
             "Requests answered with an error, by status.",

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import aiohttp
@@ -14,10 +14,12 @@ from crds.ensemble import FULL, Serving
 from crds.gateway import GatewayReport, StoreReport
 from crds.routes import Route, RouteTable
 from crds.storyteller import Voice
+from runtime.audit.record import Because
 from runtime.engines import Chunk, Engine, EngineError, Known, Prompt, Reply, collect, engine_for
 from runtime.engines import known as about
 from runtime.gateway.members.choosing import Option, Pace, Shares, pick
 from runtime.gateway.members.circuit import Circuit
+from runtime.gateway.members.hedging import Hedges
 from runtime.gateway.members.words import accept
 from runtime.gateway.metrics import Metrics
 
@@ -27,6 +29,8 @@ log = structlog.get_logger(__name__)
 #: most 2 s, a frozen member is known after 8 s at the latest.
 CHECK_SECONDS = 3.0
 SECOND_LOOK_SECONDS = 0.5
+#: A draw by which nobody is asked only to be measured.
+_NOBODY_ELSE = 1.0
 
 
 class Member:
@@ -81,14 +85,25 @@ class Member:
         return Voice(name=name, answers=reason is None, reason=reason, message=message)
 
     async def ask(
-        self, prompt: Prompt, patience: float, hear: Callable[[Chunk], None] | None = None
+        self,
+        prompt: Prompt,
+        patience: float,
+        hear: Callable[[Chunk], None] | None = None,
+        because: Because | None = None,
     ) -> tuple[str, Reply]:
-        """Ask it; returns the answer and the reply that held it. ``hear`` is called with each piece
-        of the answer as it comes.
+        """Ask it; returns the answer and the reply that held it.
+
+        Args:
+            prompt: what.
+            patience: seconds.
+            hear: called with each piece of the answer as it comes.
+            because: why it is asked as the second one, if it is.
 
         Raises:
             EngineError: there is no answer.
         """
+        if because is not None:
+            self._metrics.second_requests.labels(self.name, because).inc()
         started = time.monotonic()
         if not self._circuit.enter(started):
             raise EngineError("NotReady", "another request is trying whether it is back")
@@ -108,6 +123,8 @@ class Member:
         seconds = time.monotonic() - started
         self.pace.took(seconds)
         self._metrics.member_seconds.labels(self.name).observe(seconds)
+        if because is not None:
+            self._metrics.second_answers.labels(self.name, because).inc()
         return answer, reply
 
     async def retire(self, *, patiently: bool = True) -> None:
@@ -215,6 +232,8 @@ class Seat:
     known: Known
     #: Why this way and no other; None: there is no other.
     why: str | None = None
+    #: Where the other ways are. None: nobody stands in.
+    chair: "Chair | None" = field(default=None, compare=False, repr=False)
 
     @property
     def option(self) -> Option:
@@ -228,25 +247,70 @@ class Seat:
 class Chair:
     """The seats of one member: itself and its variants. One weight, whoever sits there."""
 
-    def __init__(self, seats: Sequence[Seat], serving: Serving, shares: Shares) -> None:
-        self.seats = seats
+    def __init__(
+        self, seats: Sequence[Seat], serving: Serving, shares: Shares, hedges: Hedges
+    ) -> None:
+        self.seats = tuple(replace(seat, chair=self) for seat in seats)
         self.shares = shares
+        self.hedges = hedges
         self._serving = serving
 
     def seat(self, draw: float) -> Seat:
         """Who is asked this time."""
-        if len(self.seats) == 1:
-            return self.seats[0]
-        measured = {seat.route.variant: seat.member.pace.p95 for seat in self.seats}
-        options = [seat.option for seat in self.seats]
-        variant, why = pick(options, self._serving, measured, draw)
+        return self.seats[0] if len(self.seats) == 1 else self._picked(self.seats, draw)
+
+    def other(self, seat: Seat, able: Callable[[Seat], bool]) -> Seat | None:
+        """Who of those that are ``able`` stands in for this one, by the same rule; None: nobody."""
+        others = [
+            each
+            for each in self.seats
+            if each.member is not seat.member and each.member.answers and able(each)
+        ]
+        return self._picked(others, _NOBODY_ELSE) if others else None
+
+    def beside(self, seat: Seat, able: Callable[[Seat], bool]) -> Seat | None:
+        """Who is asked too, while this one is late: another that is accurate enough, or else the
+        same one again, where another replica may answer. None: nobody, or no more of them."""
+        if not self.hedges.allowed:
+            return None
+        least = float(self._serving.minimum_accuracy or 0)
+        other = self.other(seat, lambda each: float(each.route.accuracy) >= least and able(each))
+        if other is None and seat.member.answers and able(seat):
+            other = seat
+        if other is not None:
+            self.hedges.sent()
+        return other
+
+    def late_after(self, seat: Seat) -> float | None:
+        """Note a question to this one; seconds after which it is late. None: it never is."""
+        hedging = self._serving.hedging
+        if hedging is None:
+            return None
+        self.hedges.asked(hedging.max_percent)
+        p95 = seat.member.pace.p95
+        return None if p95 is None else p95 / 1000
+
+    def _picked(self, seats: Sequence[Seat], draw: float) -> Seat:
+        options = [seat.option for seat in seats]
+        variant, why = pick(options, self._serving, self._measured(), draw)
         self.shares.asked(variant)
-        seat = next(seat for seat in self.seats if seat.route.variant == variant)
+        seat = next(seat for seat in seats if seat.route.variant == variant)
         return replace(seat, why=why)
+
+    def _measured(self) -> dict[str, int | None]:
+        return {seat.route.variant: seat.member.pace.p95 for seat in self.seats}
 
     @property
     def voice(self) -> Voice:
         """What to report of the member: it answers when any of its variants does."""
+        hedging = self._serving.hedging
+        if hedging is None:
+            return self._voice
+        told = self.hedges.words(self._measured(), hedging.max_percent)
+        return self._voice.model_copy(update={"hedging": told})
+
+    @property
+    def _voice(self) -> Voice:
         first, *others = (seat.member.voice for seat in self.seats)
         if not others:
             return first
@@ -303,12 +367,13 @@ class Voices:
         known = {
             _identity(seat.route): seat.member for chair in self.chairs for seat in chair.seats
         }
-        shares = {chair.seats[0].route.member: chair.shares for chair in self.chairs}
+        before = {chair.seats[0].route.member: chair for chair in self.chairs}
         self.chairs = tuple(
             Chair(
                 [Seat(way, self._kept(way, known), about(way)) for way in route.ways],
                 table.serving,
-                shares.get(route.member) or Shares(),
+                before[route.member].shares if route.member in before else Shares(),
+                before[route.member].hedges if route.member in before else Hedges(),
             )
             for route in table.routes
         )

@@ -115,7 +115,7 @@ def _differences(then: Candidate, route: Route, prompt: Prompt) -> Sequence[str]
 
 
 def _silent(then: Candidate) -> Candidate:
-    blank = dict.fromkeys(("answer", "ballot", "lost", "follows", "arrived"))
+    blank = dict.fromkeys(("answer", "ballot", "lost", "follows", "arrived", "tries"))
     return then.model_copy(update={**blank, "state": "Skipped"})
 
 

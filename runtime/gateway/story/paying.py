@@ -4,15 +4,18 @@ after, and a member whose price nobody can pay or knows is left out."""
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from crds.routes import Route
 from runtime.audit import Candidate
+from runtime.audit.record import CandidateState
 from runtime.engines import Prompt, known
 from runtime.gateway.guards import Guards, Visit
-from runtime.gateway.story.poll import Ask
 from runtime.limits.money import BudgetExhaustedError, LedgerAwayError, micros
 from runtime.limits.purse import Spending
+
+if TYPE_CHECKING:
+    from runtime.gateway.story.poll import Ask
 
 #: Nano-dollars, in which engines reckon, of a micro-dollar.
 _NANO = 1000
@@ -101,12 +104,23 @@ class Payer:
         if cost is not None:
             spending.cost = cost
 
+    def charge(
+        self,
+        spending: Spending,
+        route: Route,
+        state: CandidateState,
+        error: str | None,
+        cost_usd: str | None,
+    ) -> None:
+        """Say what a request cost, by what became of it."""
+        spending.cost = _cost(self.tariff, route, spending.most, state, error, cost_usd)
+
 
 async def within_caps(
     payer: Payer,
-    asks: Sequence[Ask],
+    asks: "Sequence[Ask]",
     seconds: float,
-    poll: Callable[[Sequence[Ask]], Awaitable[list[Candidate]]],
+    poll: "Callable[[Sequence[Ask]], Awaitable[list[Candidate]]]",
 ) -> list[Candidate]:
     """Poll members, for no more money than every cap has room for.
 
@@ -130,7 +144,7 @@ async def within_caps(
         async with payer.guards.spending(payer.visit, most, seconds + MARGIN_SECONDS) as spending:
             candidates = await poll(asks)
             spending.cost = sum(
-                _cost(payer.tariff, ask, price or 0, candidate)
+                _share(payer.tariff, ask.seat.route, price or 0, candidate)
                 for ask, price, candidate in zip(asks, prices, candidates, strict=True)
             )
             return candidates
@@ -141,17 +155,30 @@ async def within_caps(
     return await poll(free)
 
 
-def _withheld(ask: Ask, why: Exception) -> Ask:
+def _withheld(ask: "Ask", why: Exception) -> "Ask":
     return replace(ask, withheld=f"Budget: {why}")
 
 
-def _cost(tariff: Tariff, ask: Ask, most: int, candidate: Candidate) -> int:
-    """What a member's part cost. One that was cut short costs the most that it could: what it had
+def _share(tariff: Tariff, route: Route, most: int, candidate: Candidate) -> int:
+    """What a member's part cost, but for a second request, which was paid for by itself."""
+    first = candidate.tries[0] if candidate.tries else candidate
+    return _cost(tariff, route, most, first.state, first.error, candidate.cost_usd)
+
+
+def _cost(
+    tariff: Tariff,
+    route: Route,
+    most: int,
+    state: CandidateState,
+    error: str | None,
+    cost_usd: str | None,
+) -> int:
+    """What a request cost. One that was cut short costs the most that it could: what it had
     generated is paid for, and no provider says how much that was."""
-    kind = (candidate.error or "").partition(":")[0]
-    if candidate.state == "Skipped" or (candidate.state == "Failed" and kind in _FREE):
+    kind = (error or "").partition(":")[0]
+    if state == "Skipped" or (state == "Failed" and kind in _FREE):
         return 0
-    if candidate.state == "Answered":
-        cost = tariff.of(ask.seat.route, candidate.cost_usd)
+    if state == "Answered":
+        cost = tariff.of(route, cost_usd)
         return most if cost is None else cost
     return most

@@ -3,14 +3,16 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crds.routes import Route
 from runtime.audit import Candidate, TokenCount
 from runtime.audit.replay import ballots_of
 from runtime.consensus import Rules, is_settled
-from runtime.engines import EngineError, Prompt, Reply
+from runtime.engines import Prompt, Reply
 from runtime.gateway.members.voices import Seat
+from runtime.gateway.story.asking import Asking, milliseconds
+from runtime.gateway.story.paying import Payer
 
 #: A cancelled question ends at once; this bounds one that does not.
 _LEAVE_SECONDS = 0.25
@@ -48,6 +50,7 @@ async def poll(
     asks: Sequence[Ask],
     rules: Rules,
     patience: float,
+    payer: Payer,
     *,
     watch: Watch = unwatched,
     complete: bool = False,
@@ -55,20 +58,21 @@ async def poll(
 ) -> list[Candidate]:
     """One candidate for each ask, in the same order. Stops, and cancels who is left, when nobody
     left could change the result, or with ``complete`` when nobody is left; lasts no longer than
-    ``patience`` seconds. ``watch`` hears of everyone who answers, fails or is out, as it happens;
-    not of those who are cancelled."""
+    ``patience`` seconds. ``payer`` pays for second requests alone. ``watch`` hears of everyone who
+    answers, fails or is out, as it happens; not of those who are cancelled."""
     started = time.monotonic()
     candidates: list[Candidate] = []
-    tasks: dict[asyncio.Task[Candidate], int] = {}
-    for at, ask in enumerate(asks):
-        reason = ask.withheld or ask.seat.member.unavailable()
+    tasks: dict[asyncio.Task[None], int] = {}
+    askings = [Asking(ask.seat, ask.prompt, payer) for ask in asks]
+    for at, (ask, asking) in enumerate(zip(asks, askings, strict=True)):
+        reason = ask.withheld or asking.hopeless
         if reason is not None:
             candidates.append(_candidate(ask, "Skipped", error=reason))
             watch(candidates[-1])
             continue
         candidates.append(_candidate(ask, "Cancelled"))
         allowed = min(float(ask.seat.route.timeout_seconds), patience)
-        tasks[asyncio.create_task(_one(ask, allowed))] = at
+        tasks[asyncio.create_task(asking.run(allowed))] = at
     waiting = set(tasks)
     arrived = 0
     late = False
@@ -85,7 +89,8 @@ async def poll(
                 late = True
                 break
             for task in sorted(done, key=tasks.__getitem__):
-                candidate = task.result()
+                task.result()
+                candidate = candidate_of(asks[tasks[task]], askings[tasks[task]])
                 if candidate.answer is not None:
                     arrived += 1
                     candidate = candidate.model_copy(update={"arrived": arrived})
@@ -97,38 +102,36 @@ async def poll(
     finally:
         for task in waiting:
             task.cancel()
+    for task in waiting:
+        at = tasks[task]
+        candidates[at] = _candidate(
+            asks[at],
+            "Failed" if late else "Cancelled",
+            error=_TOO_LATE if late else None,
+            latency_ms=milliseconds(started),
+            tries=askings[at].tries,
+        )
+        if late:
+            watch(candidates[at])
     if waiting:
-        elapsed = _milliseconds(started)
-        for task in waiting:
-            at = tasks[task]
-            if late:
-                candidates[at] = _candidate(asks[at], "Failed", error=_TOO_LATE, latency_ms=elapsed)
-                watch(candidates[at])
-            else:
-                candidates[at] = candidates[at].model_copy(update={"latency_ms": elapsed})
         await asyncio.wait(waiting, timeout=_LEAVE_SECONDS)
     return candidates
 
 
-async def _one(ask: Ask, patience: float) -> Candidate:
-    started = time.monotonic()
-    try:
-        answer, reply = await ask.seat.member.ask(ask.prompt, patience)
-    except EngineError as error:
-        return _candidate(ask, "Failed", error=str(error), latency_ms=_milliseconds(started))
-    return answered(ask, answer, reply, _milliseconds(started))
-
-
-def answered(ask: Ask, answer: str, reply: Reply, latency_ms: int) -> Candidate:
-    """The part of a member that answered."""
+def candidate_of(ask: Ask, asking: Asking) -> Candidate:
+    """A member's part as it is now: what became of asking it."""
+    found = asking.outcome
+    reply = found.reply
     return _candidate(
-        ask,
-        "Answered",
-        answer=answer,
-        latency_ms=latency_ms,
-        tokens=tokens_of(reply),
-        cost_usd=ask.seat.known.cost_usd(reply.usage),
-        certainty=None if reply.certainty is None else round(reply.certainty, 4),
+        replace(ask, seat=found.seat),
+        found.state,
+        answer=found.answer,
+        error=found.error,
+        latency_ms=milliseconds(asking.attempts[0].began),
+        tokens=tokens_of(reply) if reply else None,
+        cost_usd=found.cost_usd,
+        certainty=round(reply.certainty, 4) if reply and reply.certainty is not None else None,
+        tries=asking.tries,
     )
 
 
@@ -149,12 +152,8 @@ def _candidate(ask: Ask, state: str, **known: object) -> Candidate:
             "variant": route.variant if ask.seat.why else None,
             "why": ask.seat.why,
             "state": state,
-            "sampling": route.sampling,
+            "sampling": ask.prompt.sampling,
             "prompt_digest": ask.digest,
             **known,
         }
     )
-
-
-def _milliseconds(since: float) -> int:
-    return round((time.monotonic() - since) * 1000)

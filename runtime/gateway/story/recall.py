@@ -296,14 +296,15 @@ class Lookup:
 
 
 def is_whole(record: Record) -> bool:
-    """Whether everyone who counts was there: enough of them answered for a vote, nobody was out,
-    and the others were not needed."""
+    """Whether everyone who counts was there: enough of them answered for a vote, nobody was out or
+    stood in for, and the others were not needed."""
     ruled = record.ruling is None or record.ruling.state == "Answered"
     return (
         ruled
         and record.result.outcome in ("Vote", "Judged", "Fused")
         and not any(
-            candidate.weight > 0 and candidate.state in ("Failed", "Skipped")
+            candidate.weight > 0
+            and (candidate.state in ("Failed", "Skipped") or candidate.was_stood_in_for)
             for candidate in record.candidates
         )
     )

@@ -475,6 +475,7 @@ class Teller:
             poll,
             rules=rules,
             patience=drafting(rules, patience),
+            payer=payer,
             watch=watch,
             complete=complete,
             group=self._meaning.group if rules.compares_texts else None,

@@ -18,7 +18,8 @@ from runtime.gateway.interfaces.chat.errors import UnsupportedError
 from runtime.gateway.interfaces.chat.request import ChatRequest, Choice, choice_of
 from runtime.gateway.interfaces.problems import UnknownModelError
 from runtime.gateway.members.voices import Seat
-from runtime.gateway.story.poll import Ask, answered
+from runtime.gateway.story.asking import Asking
+from runtime.gateway.story.poll import Ask, candidate_of
 from runtime.gateway.story.prompt import Scene, converse
 from runtime.gateway.story.teller import told
 from runtime.gateway.tracing import Trace
@@ -224,14 +225,16 @@ async def _by_one(
         stop=asked.stops,
         traceparent=trace.header,
     )
-    started = time.monotonic()
     payer = gateway.teller.payer(visit)
+    asking = Asking(seat, prompt, payer, hear)
     async with payer.paying(seat.route, prompt, patience) as spending:
-        _, reply = await seat.member.ask(prompt, patience, hear)
-        payer.settle(spending, seat.route, seat.known.cost_usd(reply.usage))
-    latency_ms = round((time.monotonic() - started) * 1000)
-    # Whatever it weighs among others, here it alone decides.
-    alone = answered(Ask(seat, 1, prompt, prompt.digest), reply.text, reply, latency_ms)
+        await asking.run(patience)
+        first = asking.attempts[0]
+        payer.charge(spending, seat.route, first.state, first.error, first.cost_usd)
+    reply = asking.reply()
+    # Whatever it weighs among others, here it alone decides. Its words are left as they are.
+    alone = candidate_of(Ask(seat, 1, prompt, prompt.digest), asking)
+    alone = alone.model_copy(update={"answer": reply.text})
     line = gateway.teller.fallback_line(_config(gateway))
     table = gateway.following.routes
     result = count([alone], _ALONE, None, line)

@@ -118,8 +118,10 @@ async def test_a_variant_that_keeps_failing_rests_alone(tmp_path: Path) -> None:
     async with varied(tmp_path, prefer="Cost") as home:
         session = await home.session()
         home.stubs[1].behaviour = "error"
-        variants = [(await record(home, session)).candidates[0].variant for _ in range(5)]
-        assert variants == ["distilled"] * 3 + ["full"] * 2
+        candidates = [(await record(home, session)).candidates[0] for _ in range(5)]
+        assert [candidate.variant for candidate in candidates] == ["full"] * 5
+        assert [candidate.tries is not None for candidate in candidates] == [True] * 3 + [False] * 2
+        assert len(home.stubs[1].asked) == 3
         assert home.gateway.report().voices[0].answers
 
 
