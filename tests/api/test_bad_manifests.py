@@ -228,6 +228,10 @@ ROWS = [
         "spec.serving.minimumAccuracy", 'minimumAccuracy must be from "0" to "1"'),
     bad("an answer in no time", ENSEMBLE, "spec.serving.targetMilliseconds", 0,
         "spec.serving.targetMilliseconds", "greater than or equal to 1"),
+    bad("hedges of nothing", ENSEMBLE, "spec.serving.hedging.maxPercent", 0,
+        "spec.serving.hedging.maxPercent", "greater than or equal to 1"),
+    bad("hedges of most questions", ENSEMBLE, "spec.serving.hedging.maxPercent", 51,
+        "spec.serving.hedging.maxPercent", "less than or equal to 50"),
     # Words.
     bad("a member in capitals", ENSEMBLE, f"{M0}.name", "Bard", f"{M0}.name", MATCH),
     bad("a member of 21 characters", ENSEMBLE, f"{M0}.name", "b" * 21, f"{M0}.name", "20"),

@@ -100,6 +100,8 @@ GOOD = [
         },
     ),
     changed(ENSEMBLE, "spec.serving", {}),
+    changed(ENSEMBLE, "spec.serving", {"hedging": {}}),
+    changed(ENSEMBLE, "spec.serving", {"prefer": "Latency", "hedging": {"maxPercent": 50}}),
     changed(STORYTELLER, "spec.decisionLog", {"storage": 1073741824}),
     changed(STORYTELLER, "spec.decisionLog", {"retentionDays": 400}),
     changed(STORYTELLER, "spec.cache.exact", {}),

@@ -27,7 +27,7 @@ from tests.unit.runtime.stubs.waiting import eventually
 
 __all__ = ["quick"]  # a fixture
 
-HEDGED = {"hedging": {"maxPercent": 50}}
+HEDGED: dict[str, Any] = {"hedging": {"maxPercent": 50}}
 
 
 def measure(home: House, seconds: float = 0.05, *, saved: int = 10) -> None:
