@@ -49,7 +49,7 @@ class Metrics:
         )
         self.second_answers = Counter(
             "fabula_gateway_second_answers",
-            "Second requests whose answer was taken.",
+            "Second requests that brought an answer.",
             ["member", "because"],
             registry=self.registry,
         )

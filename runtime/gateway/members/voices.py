@@ -248,11 +248,11 @@ class Chair:
     """The seats of one member: itself and its variants. One weight, whoever sits there."""
 
     def __init__(
-        self, seats: Sequence[Seat], serving: Serving, shares: Shares, hedges: Hedges
+        self, seats: Sequence[Seat], serving: Serving, before: "Chair | None" = None
     ) -> None:
         self.seats = tuple(replace(seat, chair=self) for seat in seats)
-        self.shares = shares
-        self.hedges = hedges
+        self.shares = before.shares if before else Shares()
+        self.hedges = before.hedges if before else Hedges()
         self._serving = serving
 
     def seat(self, draw: float) -> Seat:
@@ -372,8 +372,7 @@ class Voices:
             Chair(
                 [Seat(way, self._kept(way, known), about(way)) for way in route.ways],
                 table.serving,
-                before[route.member].shares if route.member in before else Shares(),
-                before[route.member].hedges if route.member in before else Hedges(),
+                before.get(route.member),
             )
             for route in table.routes
         )

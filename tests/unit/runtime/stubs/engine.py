@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -23,6 +23,8 @@ class Stub:
     #: What to say to a request, instead of `answer`.
     say: Callable[[dict[str, Any]], str] | None = None
     behaviour: Behaviour = "good"
+    #: What an answer waits for before it begins.
+    pause: Callable[[], Awaitable[None]] | None = None
     ready: bool = True
     frozen: bool = False
     url: str = ""
@@ -68,6 +70,8 @@ async def running(stub: Stub) -> AsyncIterator[Stub]:
 
 
 async def _chat(stub: Stub, request: web.Request) -> web.StreamResponse:
+    if stub.pause is not None:
+        await stub.pause()
     match stub.behaviour:
         case "error":
             return web.Response(status=500, text="out of memory")
