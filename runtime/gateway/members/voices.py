@@ -251,8 +251,8 @@ class Chair:
         self, seats: Sequence[Seat], serving: Serving, before: "Chair | None" = None
     ) -> None:
         self.seats = tuple(replace(seat, chair=self) for seat in seats)
-        self.shares = before.shares if before else Shares()
-        self.hedges = before.hedges if before else Hedges()
+        self.shares: Shares = before.shares if before else Shares()
+        self.hedges: Hedges = before.hedges if before else Hedges()
         self._serving = serving
 
     def seat(self, draw: float) -> Seat:
