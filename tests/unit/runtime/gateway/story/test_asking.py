@@ -178,7 +178,7 @@ async def test_a_question_that_hangs_twice_ends_at_its_deadline(tmp_path: Path) 
         (candidate,) = found.candidates
         assert str(candidate.error).startswith("Timeout")
         assert [each.state for each in both(candidate)] == ["Failed", "Failed"]
-        assert found.latency_ms < 2000
+        assert found.latency_ms < 3000
         assert found.result == replay(found)
 
 
