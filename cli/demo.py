@@ -8,6 +8,7 @@ import devcluster
 from cli.install import ROOT, install
 from cli.myself import program
 from cli.run import CommandError, run
+from cli.settle import settle
 from devcluster.progress import Progress
 
 EXAMPLE = ROOT / "examples" / "emberfall"
@@ -42,8 +43,7 @@ def demo(
             run(["kubectl", *apply, "-"], cluster.env, timeout=30, stdin=manifest)
             run([*kubectl, *apply, str(EXAMPLE / "world")], cluster.env, timeout=60)
         with progress.step("world ready: three models warm, gateway answering"):
-            wait = ("wait", "world,me,st", "--all", "--for=condition=Ready", "--timeout=300s")
-            run([*kubectl, *wait], cluster.env, timeout=330)
+            settle(cluster.env, NAMESPACE, "world,me,st", 300)
         typer.echo("\n" + run([*kubectl, "get", "world,me,st"], cluster.env, timeout=30))
     except (CommandError, devcluster.ClusterError) as error:
         typer.secho(f"\n{error}", fg="red", err=True)

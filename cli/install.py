@@ -31,6 +31,7 @@ def install(cluster: Cluster, progress: Progress, values: Mapping[str, str] | No
     settings = {f"images.{name}": reference(name, archive) for name, archive in archives.items()}
     with progress.step("chart installed, operator ready"):
         upgrade(cluster, {**settings, **(values or {})}, "--wait")
+        leave_to_new(cluster.env)
 
 
 def upgrade(cluster: Cluster, values: Mapping[str, str], *options: str) -> None:
@@ -51,6 +52,21 @@ def upgrade(cluster: Cluster, values: Mapping[str, str], *options: str) -> None:
         cluster.env,
         timeout=HELM_TIMEOUT + 30,
     )
+
+
+def leave_to_new(env: Mapping[str, str]) -> None:
+    """Wait until no earlier operator runs: Helm is content once a new one is ready, and until the
+    earlier one gives the Lease back it is the earlier one that decides."""
+    kubectl = ("kubectl", "--namespace", NAMESPACE)
+    limit = f"--timeout={HELM_TIMEOUT}s"
+    deployment = ("rollout", "status", f"deployment/{RELEASE}-operator", limit)
+    run([*kubectl, *deployment], env, timeout=HELM_TIMEOUT + 30)
+    leaving = "{range .items[?(@.metadata.deletionTimestamp)]}{.metadata.name} {end}"
+    chosen = ("get", "pods", "--selector=app.kubernetes.io/name=fabula-operator")
+    pods = run([*kubectl, *chosen, f"--output=jsonpath={leaving}"], env, timeout=30).split()
+    if pods:
+        gone = ("wait", "--for=delete", *(f"pod/{pod}" for pod in pods), limit)
+        run([*kubectl, *gone], env, timeout=HELM_TIMEOUT + 30)
 
 
 def reference(target: str, archive: Path) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from controllers.plan import Children, Delete, Event, Object, Ref
+from controllers.stamp import APPLIED, stamped
 from operators import compare
 from operators.errors import (
     ApiError,
@@ -61,7 +62,7 @@ class Applier:
                 held.add(group)
 
     async def _apply(self, desired: Object, live: Children, outcome: Outcome) -> None:
-        wanted = compare.stamped(desired)
+        wanted = stamped(desired)
         ref = Ref.of(wanted)
         found = live.get(ref.kind, ref.name)
         if found is not None and (
@@ -133,5 +134,5 @@ def _made(wanted: Object, live: Object) -> tuple[str, str]:
     meta = live["metadata"]
     version = meta.get("generation") or meta.get("resourceVersion", "")
     marks = [meta.get(key) for key in ("uid", "labels", "annotations", "ownerReferences")]
-    asked: str = wanted["metadata"]["annotations"][compare.APPLIED]
+    asked: str = wanted["metadata"]["annotations"][APPLIED]
     return asked, json.dumps([version, *marks], sort_keys=True)

@@ -1,11 +1,10 @@
 """Whether a live object already says what we would apply, so that an idle world is not written.
 
 The API server fills in defaults and may write a quantity or a list another way; what we do not say
-is not ours to compare. What we *stopped* saying is found by the digest in an annotation.
+is not ours to compare. What we *stopped* saying is found by the digest in an annotation, which
+`controllers.stamp` puts there.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -14,8 +13,6 @@ from kubernetes.utils.quantity import parse_quantity
 
 from controllers.plan import Object
 
-#: Digest of the object as it was applied last, without this annotation.
-APPLIED = "fabula.dev/applied"
 #: Keys that tell the items of a list apart, by the name of the list. Other lists go by position.
 MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
     "containers": ("name",),
@@ -33,13 +30,6 @@ QUANTITY_MAPS = {"requests", "limits", "capacity"}
 QUANTITIES = {"sizeLimit", "storage"}
 
 
-def stamped(obj: Object) -> Object:
-    """The object with its digest, ready to be applied."""
-    metadata = obj["metadata"]
-    annotations = {**metadata.get("annotations", {}), APPLIED: _digest(obj)}
-    return {**obj, "metadata": {**metadata, "annotations": annotations}}
-
-
 def stands(desired: Object, live: Object) -> bool:
     """Whether everything that a stamped object says holds in the live one."""
     return difference(desired, live) is None
@@ -48,11 +38,6 @@ def stands(desired: Object, live: Object) -> bool:
 def difference(desired: Object, live: Object) -> str | None:
     """The first field of `desired` that does not hold in `live`, as a path; None if all do."""
     return _compare(desired, live, "", "")
-
-
-def _digest(obj: Object) -> str:
-    text = json.dumps(obj, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _compare(desired: Any, live: Any, path: str, parent: str) -> str | None:

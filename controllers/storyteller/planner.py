@@ -10,7 +10,7 @@ from controllers.diagnosis import diagnose
 from controllers.observed import StorytellerGone, StorytellerObserved
 from controllers.plan import Delete, Event, Object, Plan, Ref, owner, split_conflicts
 from controllers.pods import service, url
-from controllers.storyteller import audit, workload
+from controllers.storyteller import audit, rollout, workload
 from controllers.storyteller.callers import access, budgets, figures, locked_out
 from controllers.storyteller.config import config_map, gateway_config
 from controllers.texts import MissingTextError
@@ -39,7 +39,9 @@ def plan(seen: StorytellerObserved, now: datetime) -> Plan:
     ours, conflicts = split_conflicts(desired, seen.children, meta.uid)
     voices = _voices(seen)
     logs = audit.join(storyteller.status.audit, seen.reports, meta.namespace, meta.name, now)
-    verdict = say.conflict("Storyteller", conflicts) or blocked or _judge(seen, voices)
+    verdict = say.conflict("Storyteller", conflicts) or blocked
+    if verdict is None:
+        verdict = rollout.told(_judge(seen, voices), desired, seen.children)
     status = StorytellerStatus(
         observed_generation=meta.generation,
         conditions=[

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from controllers.plan import Children, Defaults, Object, Plan
+from controllers.stamp import stamped
 from crds.ensemble import ModelEnsemble
 from crds.storyteller import Storyteller
 from crds.world import World
@@ -72,7 +73,8 @@ def live(
     for obj in plan.apply:
         key = (obj["kind"], obj["metadata"]["name"])
         uid = objects.get(key, {}).get("metadata", {}).get("uid", f"uid-{key[1]}")
-        objects[key] = {**obj, "metadata": {**obj["metadata"], "uid": uid}}
+        made = stamped(obj)
+        objects[key] = {**made, "metadata": {**made["metadata"], "uid": uid}}
     for gone in plan.delete:
         objects.pop((gone.ref.kind, gone.ref.name))
     for (kind, name), obj in objects.items():

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from controllers.plan import Children, Delete, Event, Object, Ref
+from controllers.stamp import APPLIED
 from operators.applier import GROUP_LABEL, Applier, Outcome
-from operators.compare import APPLIED
 from operators.errors import ForbiddenError, InvalidError, UnavailableError
 from operators.events import Recorder
 from operators.faults import Fault

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers.plan import Object
-from operators.compare import APPLIED, difference, stamped, stands
+from controllers.stamp import APPLIED, stamped
+from operators.compare import difference, stands
 
 DEPLOYMENT: Object = {
     "apiVersion": "apps/v1",
