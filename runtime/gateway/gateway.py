@@ -21,6 +21,7 @@ from runtime.gateway.guards import Guards
 from runtime.gateway.members.voices import Voices, report
 from runtime.gateway.metrics import Metrics
 from runtime.gateway.peers import Peers
+from runtime.gateway.proofs import Proofs
 from runtime.gateway.room import Room
 from runtime.gateway.settings import Settings
 from runtime.gateway.sources import ClusterSource, FileSource, Source
@@ -129,7 +130,9 @@ class Gateway:
         self.admission = Admission(self.settings.max_decisions, self.settings.max_waiting)
         self.meaning = Meaning()
         self._stack.callback(self.meaning.close)
-        self.peers = Peers(http, self.settings.peers)
+        name = f"fabula:{{{self.settings.namespace}/{self.settings.storyteller}}}:peers"
+        self.proofs = Proofs(self._redis if self.hot else None, name)
+        self.peers = Peers(http, self.settings.peers, self.proofs)
         self.recall = Recall(self.metrics, self.meaning.embed)
         self.teller = Teller(
             self.following,

@@ -4,9 +4,10 @@ before it does anything, by the configuration as it stands now."""
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 
@@ -17,7 +18,7 @@ from runtime.limits.gcra import Quota, Rate
 from runtime.limits.keys import ANYONE, Caller, Keyring, Scope, presented
 from runtime.limits.money import Balance, BudgetExhaustedError, Cap, Ledger, dollars, micros
 from runtime.limits.purse import Purse, Spending, utc
-from runtime.limits.rates import Counted, EmbeddedRates, Rates
+from runtime.limits.rates import Counted, EmbeddedRates, Rates, microseconds
 from runtime.limits.redis_ledger import RedisLedger
 from runtime.limits.redis_rates import RedisRates, SharedRates
 from runtime.limits.script import Client
@@ -51,6 +52,16 @@ class Visit:
     #: The key itself, for asking other replicas in the caller's name; in no log.
     credential: str | None = field(default=None, repr=False)
     quotas: Sequence[Quota] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A refusal: by which rate, what was said of it, and when a request could pass again, in
+    microseconds."""
+
+    rate: Rate
+    quota: Quota
+    until: int
 
 
 class Guards:
@@ -88,13 +99,17 @@ class Guards:
         self._keyring: tuple[str, Keyring] | None = None
         self._looked = 0.0
         self._balances: dict[str, tuple[str, Balance]] = {}
+        #: The last refusal of each API key.
+        self._held: dict[str, _Held] = {}
 
     async def close(self) -> None:
         """Settle what is under way."""
         await self._purse.close()
 
-    def visit(self, headers: Mapping[str, str], scope: Scope) -> Visit:
-        """Who calls, if he may do this.
+    def visit(
+        self, headers: Mapping[str, str], scope: Scope, *, instead: Scope | None = None
+    ) -> Visit:
+        """Who calls, if he may do this; ``instead`` is a scope that is as good here.
 
         Raises:
             NotConfiguredError: it is not known yet whether keys are asked for.
@@ -106,8 +121,23 @@ class Guards:
             return Visit()
         credential = presented(headers)
         caller = keyring.caller(credential)
-        caller.require(scope)
+        if instead is None or not caller.may(instead):
+            caller.require(scope)
         return Visit(caller, credential)
+
+    def check(self, visit: Visit) -> None:
+        """Refuse at once whom this gateway has refused, until one of his requests could pass: of
+        what he asks meanwhile, no store hears.
+
+        Raises:
+            RateLimitedError: his key's limit is reached still.
+        """
+        for each in self._counted(visit.caller, None):
+            held = self._held.get(each.key)
+            if held is None or held.rate != each.rate:
+                continue
+            if (wait := held.until - microseconds()) > 0:
+                self._refuse(replace(held.quota, wait=wait), visit)
 
     async def count(self, visit: Visit, player: str | None = None) -> None:
         """Count a request of the caller, and of a player where there is one.
@@ -120,13 +150,19 @@ class Guards:
             return
         ruling = await self._rates.admit(asked)
         visit.quotas = ruling.quotas
-        refused = ruling.refused_by
-        if refused is not None:
-            self._metrics.limited.labels(refused.rate.name).inc()
-            key = visit.caller.key
-            everyone = f"API key {key}" if key else "all callers together"
-            is_player = refused.rate.name == _PER_PLAYER
-            raise RateLimitedError(refused, "each player" if is_player else everyone)
+        for each, quota in zip(asked, ruling.quotas, strict=True):
+            if quota.wait > 0 and quota.rate.name == _PER_KEY:
+                self._held[each.key] = _Held(each.rate, quota, microseconds() + quota.wait)
+        if ruling.refused_by is not None:
+            self._refuse(ruling.refused_by, visit)
+
+    def _refuse(self, refused: Quota, visit: Visit) -> NoReturn:
+        self._metrics.limited.labels(refused.rate.name).inc()
+        visit.quotas = visit.quotas or [refused]
+        key = visit.caller.key
+        everyone = f"API key {key}" if key else "all callers together"
+        is_player = refused.rate.name == _PER_PLAYER
+        raise RateLimitedError(refused, "each player" if is_player else everyone)
 
     def caps(self, caller: Caller) -> list[Cap]:
         """The caps that money of this caller counts under."""

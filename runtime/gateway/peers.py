@@ -13,10 +13,11 @@ import structlog
 from pydantic import ValidationError
 
 from runtime.audit import OutcomeEntry, Record
+from runtime.gateway.proofs import Proofs
 
 log = structlog.get_logger(__name__)
 
-#: Says that a replica asks: whoever gets this answers from its own log alone.
+#: Says that a replica asks, and proves it: whoever gets this answers from its own log alone.
 HEADER = "fabula-peer"
 #: All of them together, the look-up of their addresses included.
 SECONDS = 2.0
@@ -37,26 +38,34 @@ class Peers:
         http: the session to ask with.
         address: ``host:port`` of a headless Service, whose name has the address of every replica;
             None: there are no others.
+        proofs: makes the proofs that this is a replica. None: none are made.
     """
 
-    def __init__(self, http: aiohttp.ClientSession, address: str | None) -> None:
+    def __init__(
+        self, http: aiohttp.ClientSession, address: str | None, proofs: Proofs | None = None
+    ) -> None:
         self._http = http
+        self._proofs = proofs
         self._host, _, port = (address or "").rpartition(":")
         self._port = int(port) if port else 0
 
-    async def find(self, decision: str, credential: str | None = None) -> Record | None:
+    async def find(
+        self, decision: str, credential: str | None = None, session: str | None = None
+    ) -> Record | None:
         """The record of a decision, from whichever replica has it. None: no replica that answered
         in time has, or none lets the caller read it.
 
         Args:
             decision: its id.
             credential: the caller's API key: a replica asks for it as this one did.
+            session: the session that the caller asks in, if he does: a decision of it is his to
+                know even with a key that may only decide.
         """
         if not self._host or _ID.fullmatch(decision) is None:
             return None
         try:
             async with asyncio.timeout(SECONDS):
-                return await self._first(decision, await self._addresses(), credential)
+                return await self._first(decision, await self._addresses(), credential, session)
         except (TimeoutError, OSError) as error:
             log.warning("peers_not_asked", reason=str(error) or type(error).__name__)
             return None
@@ -81,12 +90,11 @@ class Peers:
         """
         if not self._host:
             return False
-        path = f"{kind}/{quote(name, safe='')}"
         try:
             async with asyncio.timeout(SECONDS):
                 addresses = await self._addresses()
                 answers = await asyncio.gather(
-                    *(self._forget(each, path, by, credential) for each in addresses)
+                    *(self._forget(each, kind, name, by, credential) for each in addresses)
                 )
         except (TimeoutError, OSError) as error:
             log.warning("peers_not_asked", reason=str(error) or type(error).__name__)
@@ -154,12 +162,13 @@ class Peers:
         self, address: str, decision: str, outcome: str, credential: str | None
     ) -> OutcomeEntry | Literal[False] | None:
         """What it logged; False: it has no such decision; None: no answer."""
-        host = f"[{address}]" if ":" in address else address
+        path = f"/v1/decisions/{decision}/outcome"
+        headers = await self._headers("POST", path, credential)
         try:
             async with self._http.post(
-                f"http://{host}:{self._port}/v1/decisions/{decision}/outcome",
+                self._url(address, path),
                 data=outcome,
-                headers={"content-type": "application/json"} | _headers(credential),
+                headers={"content-type": "application/json"} | headers,
                 allow_redirects=False,
             ) as response:
                 if response.status == 404:
@@ -172,14 +181,13 @@ class Peers:
             return None
 
     async def _forget(
-        self, address: str, path: str, by: str | None, credential: str | None
+        self, address: str, kind: str, name: str, by: str | None, credential: str | None
     ) -> bool | None:
-        host = f"[{address}]" if ":" in address else address
         try:
             async with self._http.delete(
-                f"http://{host}:{self._port}/v1/{path}",
+                self._url(address, f"/v1/{kind}/{quote(name, safe='')}"),
                 params={"by": by} if by else {},
-                headers=_headers(credential),
+                headers=await self._headers("DELETE", f"/v1/{kind}/{name}", credential),
                 allow_redirects=False,
             ) as response:
                 return {200: True, 204: True, 404: False}.get(response.status)
@@ -187,9 +195,16 @@ class Peers:
             return None
 
     async def _first(
-        self, decision: str, addresses: Iterable[str], credential: str | None
+        self,
+        decision: str,
+        addresses: Iterable[str],
+        credential: str | None,
+        session: str | None,
     ) -> Record | None:
-        asked = [asyncio.create_task(self._ask(each, decision, credential)) for each in addresses]
+        asked = [
+            asyncio.create_task(self._ask(each, decision, credential, session))
+            for each in addresses
+        ]
         try:
             for answer in asyncio.as_completed(asked):
                 record = await answer
@@ -207,12 +222,15 @@ class Peers:
         )
         return sorted({str(each[4][0]) for each in found})[:MOST]
 
-    async def _ask(self, address: str, decision: str, credential: str | None) -> Record | None:
-        host = f"[{address}]" if ":" in address else address
+    async def _ask(
+        self, address: str, decision: str, credential: str | None, session: str | None
+    ) -> Record | None:
+        path = f"/v1/decisions/{decision}"
         try:
             async with self._http.get(
-                f"http://{host}:{self._port}/v1/decisions/{decision}",
-                headers=_headers(credential),
+                self._url(address, path),
+                params={"session": session} if session else {},
+                headers=await self._headers("GET", path, credential),
                 allow_redirects=False,
             ) as response:
                 if response.status != 200:
@@ -223,7 +241,11 @@ class Peers:
             return None
         return record if record.id == decision else None
 
+    def _url(self, address: str, path: str) -> str:
+        host = f"[{address}]" if ":" in address else address
+        return f"http://{host}:{self._port}{path}"
 
-def _headers(credential: str | None) -> dict[str, str]:
-    """Marks a question as one between replicas, and asks it with the caller's own key."""
-    return {HEADER: "1"} | ({"X-API-Key": credential} if credential else {})
+    async def _headers(self, method: str, path: str, credential: str | None) -> dict[str, str]:
+        """Marks a question as one between replicas, and asks it with the caller's own key."""
+        proof = await self._proofs.make(method, path, credential) if self._proofs else None
+        return {HEADER: proof or "none"} | ({"X-API-Key": credential} if credential else {})

@@ -88,13 +88,17 @@ class Caller:
     per_minute: int | None = None
     daily_usd: str | None = None
 
+    def may(self, scope: Scope) -> bool:
+        """Whether the caller may do this."""
+        return bool(self.scopes & {scope, "admin"})
+
     def require(self, scope: Scope) -> None:
         """Return if the caller may do this.
 
         Raises:
             ForbiddenError: he may not.
         """
-        if not self.scopes & {scope, "admin"}:
+        if not self.may(scope):
             raise ForbiddenError(self.key or "", scope)
 
 

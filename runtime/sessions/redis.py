@@ -150,7 +150,7 @@ class RedisSessions:
         )
         match said[0]:
             case "decided":
-                return Decided(said[1], await self._record(said[1]))
+                return Decided(said[1], await self.record(said[1]))
             case "taken":
                 raise TurnUnderWayError(session, float(said[1]) / 1000)
             case "claimed":
@@ -189,6 +189,12 @@ class RedisSessions:
                 self._key("t", session), [str(each) for each in numbers]
             )
         return [json.loads(text)["id"] for text in found if text is not None]
+
+    async def record(self, decision: str) -> Record | None:
+        """See SessionStore."""
+        with self._words():
+            text: Any = await self._hot.client.get(self._key("r", decision))
+        return None if text is None else Record.model_validate_json(text)
 
     async def summarise(self, session: str, summary: Summary) -> None:
         """See SessionStore."""
@@ -354,11 +360,6 @@ class RedisSessions:
             raise TurnLostError(session)
         if said != "noted":
             raise _missing(said, session)
-
-    async def _record(self, decision: str) -> Record | None:
-        with self._words():
-            text: Any = await self._hot.client.get(self._key("r", decision))
-        return None if text is None else Record.model_validate_json(text)
 
     async def _run(self, script: str, keys: Sequence[str], values: Sequence[str | int]) -> Any:
         with self._words():

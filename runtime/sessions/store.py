@@ -188,6 +188,10 @@ class SessionStore(Protocol):
         """Ids of its decisions, newest first."""
         ...
 
+    async def record(self, decision: str) -> Record | None:
+        """The record of one of its decisions, where the store still has it beside the log."""
+        ...
+
     async def summarise(self, session: str, summary: Summary) -> None:
         """Replace its summary by one that reaches further; one that does not is dropped."""
         ...

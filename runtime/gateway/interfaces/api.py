@@ -122,7 +122,7 @@ def games(gateway: Gateway) -> APIRouter:
     async def delete(
         request: Request,
         session: SessionId,
-        visit: Annotated[Visit, Depends(Guarded(gateway, "admin", peers=True))],
+        visit: Annotated[Visit, Depends(Guarded(gateway, "admin", peers="admin"))],
     ) -> Response:
         """Its player, context, turns, facts and summary are forgotten at once; for a day, whoever
         asks for it is told that it was deleted. Its decisions stay in the log; without a player
@@ -233,12 +233,15 @@ def games(gateway: Gateway) -> APIRouter:
     async def read(
         request: Request,
         decision: DecisionId,
-        visit: Annotated[Visit, Depends(Guarded(gateway, "read", peers=True))],
+        visit: Annotated[Visit, Depends(Guarded(gateway, "read", peers="decide"))],
+        session: Annotated[str | None, Query(max_length=64, include_in_schema=False)] = None,
     ) -> Response:
         """Everything that made it: the question, every candidate, how they were counted. Whichever
         replica has it in its log, any one answers."""
         if PEER in request.headers:
             record = await gateway.decisions.get(decision)
+            if record is not None and not visit.caller.may("read") and record.session != session:
+                record = None  # a replica asks for who may decide, in another session
         else:
             record = await gateway.teller.record(decision, visit)
         if record is None:

@@ -79,7 +79,7 @@ class OutcomeRequest(Model):
 def audits(gateway: Gateway) -> APIRouter:
     """What auditors, operators and games call."""
     router = APIRouter(prefix="/v1", tags=["audit"])
-    reads, judges = Depends(Guarded(gateway, "read")), Guarded(gateway, "outcome", peers=True)
+    reads, judges = Depends(Guarded(gateway, "read")), Guarded(gateway, "outcome", peers="outcome")
 
     @router.get(
         "/audit/checkpoint",
@@ -206,7 +206,7 @@ def audits(gateway: Gateway) -> APIRouter:
         },
     )
     async def forget(
-        visit: Annotated[Visit, Depends(Guarded(gateway, "admin", peers=True))],
+        visit: Annotated[Visit, Depends(Guarded(gateway, "admin", peers="admin"))],
         request: Request,
         player: Player,
         by: Annotated[

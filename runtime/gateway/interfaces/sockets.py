@@ -168,7 +168,7 @@ async def _missed(
             )
         )
     wanted.reverse()
-    records = await gateway.teller.records([decision for _, decision in wanted], visit)
+    records = await gateway.teller.records([decision for _, decision in wanted], visit, session)
     known = {record.id: record for record in records}
     return [(turn, known[decision]) for turn, decision in wanted if decision in known], turns
 

@@ -39,10 +39,13 @@ from runtime.gateway.tracing import Trace
 from runtime.sessions import (
     Claim,
     Decided,
+    SessionDeletedError,
     SessionStore,
     StoreUnavailableError,
     Turn,
     TurnLostError,
+    TurnUnderWayError,
+    UnknownSessionError,
     now,
 )
 from runtime.sessions.chapters import cast_of, place_of, price, untold
@@ -183,13 +186,13 @@ class Teller:
             self._under_way[key] = _UnderWay(question, task, audience)
             task.add_done_callback(lambda _: self._under_way.pop(key, None))
         begun = self._under_way[key]
-        if begun.question != question:
-            raise KeyReusedError(idempotency_key)
-        with begun.audience.joined_by(watch):
-            record = await asyncio.shield(begun.task)
-        if not question.equals(record):
-            raise KeyReusedError(idempotency_key)
-        return record
+        if begun.question == question:
+            with begun.audience.joined_by(watch):
+                record = await asyncio.shield(begun.task)
+            if question.equals(record):
+                return record
+        await self._guards.count(visit)
+        raise KeyReusedError(idempotency_key)
 
     async def complete(self, draft: Record, trace: Trace, seconds: float) -> Record:
         """Log a decision that belongs to no session.
@@ -201,18 +204,26 @@ class Teller:
         self._told(record, trace, seconds)
         return record
 
-    async def record(self, decision: str, visit: Visit) -> Record | None:
-        """The record of a decision, from this gateway's log or a peer's."""
+    async def record(
+        self, decision: str, visit: Visit, session: str | None = None
+    ) -> Record | None:
+        """The record of a decision, from this gateway's log, the session store, or a peer's log;
+        ``session`` is the one that is asked in, whose decisions whoever may decide may know."""
         found = await self._decisions.get(decision)
-        return found or await self._peers.find(decision, visit.credential)
+        if found is None:
+            with suppress(StoreUnavailableError):
+                found = await self._sessions.record(decision)
+        return found or await self._peers.find(decision, visit.credential, session)
 
-    async def records(self, decisions: Sequence[str], visit: Visit) -> list[Record]:
+    async def records(
+        self, decisions: Sequence[str], visit: Visit, session: str | None = None
+    ) -> list[Record]:
         """The records of these decisions that can be read now, in the same order."""
         places = asyncio.Semaphore(_READ_AT_ONCE)
 
         async def read(decision: str) -> Record | None:
             async with places:
-                return await self.record(decision, visit)
+                return await self.record(decision, visit, session)
 
         found = await asyncio.gather(*(read(each) for each in decisions))
         return [record for record in found if record is not None]
@@ -231,9 +242,11 @@ class Teller:
         if config is None:
             raise NotConfiguredError
         since = time.monotonic()
-        begun = await self._sessions.begin(session, idempotency_key, LEASE_SECONDS)
+        if idempotency_key is None:
+            self._guards.check(visit)
+        begun = await self._begin(session, idempotency_key, visit)
         if isinstance(begun, Decided):
-            return await self._decided(begun, visit)
+            return await self._decided(begun, visit, session)
         holding = asyncio.create_task(self._hold(begun))
         try:
             return await self._tell(
@@ -254,8 +267,17 @@ class Teller:
         finally:
             holding.cancel()
 
-    async def _decided(self, decided: Decided, visit: Visit) -> Record:
-        record = decided.record or await self.record(decided.decision, visit)
+    async def _begin(self, session: str, key: str | None, visit: Visit) -> Claim | Decided:
+        """The claim on the next turn, or the decision under the key, which is counted no second
+        time. What comes to nothing is counted too: so often may a caller ask in vain."""
+        try:
+            return await self._sessions.begin(session, key, LEASE_SECONDS)
+        except (UnknownSessionError, SessionDeletedError, TurnUnderWayError):
+            await self._guards.count(visit)
+            raise
+
+    async def _decided(self, decided: Decided, visit: Visit, session: str) -> Record:
+        record = decided.record or await self.record(decided.decision, visit, session)
         if record is None:
             raise RecordElsewhereError(decided.decision)
         return record

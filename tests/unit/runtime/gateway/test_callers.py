@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from runtime.gateway.guards import Visit
 from runtime.gateway.peers import HEADER as PEER
 from runtime.limits.keys import digest, new_key
 from tests.unit.runtime.gateway.interfaces.test_api import ASK, assert_problem
@@ -205,13 +207,58 @@ async def test_only_an_admin_deletes_a_session(home: House) -> None:
     assert (await home.client.delete(url, headers=ops)).status_code == 204
 
 
-async def test_what_a_replica_asks_in_a_callers_name_is_not_counted_twice(home: House) -> None:
+async def test_who_only_says_that_he_is_a_replica_is_counted(home: House) -> None:
     await configure(home, limits={"perKeyPerMinute": 2})
-    for _ in range(5):
-        answer = await home.client.get("/v1/decisions/d-7-00000000", headers={PEER: "1"})
-        assert answer.status_code == 404
-    answers = [await home.client.get("/v1/decisions/d-7-00000000") for _ in range(3)]
+    answers = [
+        await home.client.get("/v1/decisions/d-7-00000000", headers={PEER: said})
+        for said in ("1", "none", f"{int(time.time())}.{'0' * 64}")
+    ]
     assert [answer.status_code for answer in answers] == [404, 404, 429]
+
+
+@pytest.mark.parametrize("key", [{}, {"idempotency-key": "turn-1"}])
+async def test_asking_in_vain_is_counted(home: House, key: dict[str, str]) -> None:
+    await configure(home, limits={"perKeyPerMinute": 2})
+    url = "/v1/sessions/s-unknown/decisions"
+    answers = [await home.client.post(url, json=ASK, headers=key) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [404, 404, 429, 429]
+    assert int(answers[-1].headers["retry-after"]) > 0
+
+
+async def test_a_key_for_another_question_is_counted(home: House) -> None:
+    session = await home.session(player="Mara")
+    await configure(home, limits={"perKeyPerMinute": 3})
+    url, key = f"/v1/sessions/{session}/decisions", {"idempotency-key": "turn-1"}
+    assert (await home.client.post(url, json=ASK, headers=key)).status_code == 200
+    other = {"question": "Something else?"}
+    answers = [await home.client.post(url, json=other, headers=key) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [409, 409, 429]
+
+
+async def test_a_repeat_is_told_whatever_the_rates_say_and_others_are_refused_without_a_look(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await home.session(player="Mara")
+    await configure(home, limits={"perKeyPerMinute": 1})
+    url, key = f"/v1/sessions/{session}/decisions", {"idempotency-key": "turn-1"}
+    first = await home.client.post(url, json=ASK, headers=key)
+    for other in ({"idempotency-key": "turn-2"}, {}):
+        refused = await home.client.post(url, json=ASK, headers=other)
+        assert_problem(refused, 429, "rate-limited")
+    again = await home.client.post(url, json=ASK, headers=key)
+    assert again.json()["id"] == first.json()["id"]
+    looks: list[str] = []
+    begin = home.gateway.sessions.begin
+
+    async def counting(session: str, key: str | None, lease: float) -> Any:
+        looks.append(session)
+        return await begin(session, key, lease)
+
+    monkeypatch.setattr(home.gateway.sessions, "begin", counting)
+    assert_problem(await home.client.post(url, json=ASK), 429, "rate-limited")
+    assert looks == []
+    await configure(home, limits={"perKeyPerMinute": 10})
+    home.gateway.guards.check(Visit())  # another limit is another matter
 
 
 async def test_a_page_may_send_every_header_that_the_api_reads(home: House) -> None:
