@@ -38,8 +38,9 @@ class EngineError(Exception):
 
     ``blames_member`` is false when the request itself was at fault. ``passing`` is true when
     nothing of an answer had come and the same request may well succeed in a moment, so that asking
-    again is safe. ``retry_after`` is how many seconds the engine wants to be left alone. ``quotes``
-    is true when the message repeats words of an answer, which are for whoever asked alone.
+    again is safe. ``retry_after`` is how many seconds the engine wants to be left alone. ``words``
+    are those of an answer or of a provider, which may repeat the question: they are for whoever
+    asked and for the sealed part of the record, and stand in no log and no status.
     """
 
     def __init__(
@@ -50,20 +51,19 @@ class EngineError(Exception):
         blames_member: bool = True,
         passing: bool = False,
         retry_after: float | None = None,
-        quotes: bool = False,
+        words: str = "",
     ) -> None:
-        super().__init__(f"{kind}: {message}")
+        super().__init__(f"{kind}: {message}: {words}" if words else f"{kind}: {message}")
         self.kind: FailureKind = kind
         self.message = message
         self.blames_member = blames_member
         self.passing = passing
         self.retry_after = retry_after
-        self.quotes = quotes
 
     @property
     def public(self) -> str:
         """What everyone may hear of it."""
-        return self.kind if self.quotes else str(self)
+        return f"{self.kind}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ _KEY_AT_FAULT = frozenset({401, 403})
 #: Requests under way may outlive a rotation or two of their key.
 _KEYS_KEPT_SECRET = 4
 
+_GAVE_UP = "the provider reports a failure in its answer"
+
 Errors = tuple[type[Exception], ...]
 
 
@@ -143,10 +145,10 @@ class Hosted:
                 return EngineError("CutStream", f"the connection broke in mid-answer: {reason}")
             return EngineError("Connect", reason, passing=True)
         if isinstance(error, faults.gave_up):
-            return EngineError("Aborted", reason)
+            return EngineError("Aborted", _GAVE_UP, words=reason)
         if isinstance(error, ValueError):
-            return EngineError("Protocol", f"the stream cannot be read: {reason}")
-        return EngineError("Protocol", f"{type(error).__name__}: {reason}")
+            return EngineError("Protocol", "the stream cannot be read", words=reason)
+        return EngineError("Protocol", type(error).__name__, words=reason)
 
     def _refusal(self, error: Any) -> EngineError:
         """Where a provider refuses the key, its own words may hold the key in any disguise, so
@@ -155,14 +157,13 @@ class Hosted:
         answered = getattr(response, "status_code", None) or getattr(response, "status", None)
         if not isinstance(answered, int) or answered < HTTPStatus.BAD_REQUEST:
             # It accepted the question, and reports a failure within its answer.
-            return EngineError("Aborted", self._discreet(error.message or ""))
+            return EngineError("Aborted", _GAVE_UP, words=self._discreet(error.message or ""))
         if answered in _KEY_AT_FAULT:
             return EngineError("Status", f"{answered}: {self._key.refused()}")
         return refused(answered, self._discreet(error.message or ""), response.headers)
 
     def _discreet(self, message: str) -> str:
-        """Someone else's words on one line, without our keys: they go to logs, to the status and
-        to players."""
+        """Someone else's words on one line, without our keys: whoever asked may read them."""
         for key in self._used:
             message = message.replace(key, "<the API key>")
         return " ".join(message.split())[:300]

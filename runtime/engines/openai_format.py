@@ -42,7 +42,7 @@ def chunk(data: bytes) -> Chunk:
     event = _object(data)
     if event.get("error"):
         said = orjson.dumps(event["error"]).decode()[:300]
-        raise EngineError("Aborted", f"the engine reports {said}")
+        raise EngineError("Aborted", "the engine reports an error", words=said)
     try:
         choices = event.get("choices")
         choice = choices[0] if choices else {}

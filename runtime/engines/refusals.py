@@ -14,10 +14,11 @@ _PASSING = frozenset({429, 502, 503, 504})
 
 
 def refused(status: int | None, message: str, headers: Mapping[str, str]) -> EngineError:
-    """The failure behind an error status; ``message`` must hold no secret."""
+    """The failure behind an error status; ``message``, the other side's, must hold no secret."""
     return EngineError(
         "Status",
-        f"{status} {' '.join(message.split())[:300]}",
+        str(status),
+        words=" ".join(message.split())[:300],
         blames_member=status not in _REQUEST_AT_FAULT,
         passing=status in _PASSING,
         retry_after=retry_after(headers.get("retry-after")) if status in _PASSING else None,

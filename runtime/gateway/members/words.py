@@ -24,9 +24,8 @@ def accept(prompt: Prompt, reply: Reply) -> str:
         return words
     option = choose(reply.text, prompt.options)
     if option is None:
-        raise EngineError(
-            "OutsideOptions", f"the answer {reply.text[:80]!r} is not an option", quotes=True
-        )
+        said = repr(reply.text[:80])
+        raise EngineError("OutsideOptions", "the answer is not an option", words=said)
     return option
 
 

@@ -93,7 +93,8 @@ class Chronicle:
             await self._sessions.summarise(session, Summary(harmless(text, SUMMARY), through))
         except (EngineError, StoreUnavailableError, *UNPAID) as error:
             self._rests_until = time.monotonic() + REST_SECONDS
-            log.warning("not_summarised", session=session, reason=str(error))
+            reason = error.public if isinstance(error, EngineError) else str(error)
+            log.warning("not_summarised", session=session, reason=reason)
             return
         except Exception:
             # Whatever it is, the turns are still there.

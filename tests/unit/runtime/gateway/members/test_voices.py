@@ -78,7 +78,9 @@ async def test_what_a_member_said_to_one_player_is_told_to_no_other(home: House)
         decision = await home.decide(mara, **ASK)
     assert "hides the coal" in decision["votes"][0]["error"]
     decision = await home.decide(ilse, **ASK)
-    assert decision["votes"][0]["error"] == "it rests after failing: OutsideOptions"
+    assert decision["votes"][0]["error"] == (
+        "it rests after failing: OutsideOptions: the answer is not an option"
+    )
     assert "coal" not in (await home.client.get("/v1/status")).text
 
 
