@@ -12,6 +12,9 @@ from runtime.consensus import Method, Outcome
 #: What became of asking one member. ``Skipped``: known to be out, so not asked. ``Cancelled``: the
 #: vote was settled without it.
 CandidateState = Literal["Answered", "Failed", "Skipped", "Cancelled"]
+#: Who ended an answer in its middle: the member itself, whoever asked, or the gateway, because time
+#: was up or it is being stopped.
+CutBy = Literal["Member", "Client", "Gateway"]
 
 #: Why a member was asked a second time: it was later than 95 % of its last answers, or it failed.
 Because = Literal["Slow", "Failed"]
@@ -91,6 +94,16 @@ class Candidate(Model):
     state: CandidateState
     answer: Annotated[
         str | None, Field(description="The option that it chose, or its text. Absent: none.")
+    ] = None
+    partial: Annotated[
+        str | None,
+        Field(
+            description="What it had said when it broke off or was stopped, where that was told "
+            "as it came. It counts for nothing."
+        ),
+    ] = None
+    cut_by: Annotated[
+        CutBy | None, Field(description="Who ended it there. Absent: nobody did.")
     ] = None
     follows: Annotated[
         str | None,
@@ -249,6 +262,7 @@ class Record(Entry):
         "told.*.content",
         "idempotencyKey",
         "candidates.*.answer",
+        "candidates.*.partial",
         "candidates.*.error",
         "candidates.*.promptDigest",
         "candidates.*.tries.*.error",

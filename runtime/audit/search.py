@@ -175,7 +175,7 @@ def _words(record: Record) -> str:
     """Everything of a decision that one may look for."""
     context = record.context if isinstance(record.context, str) else _leaves(record.context)
     parts = [record.question, *(record.options or ()), context, record.result.decision]
-    parts += [candidate.answer or "" for candidate in record.candidates]
+    parts += [each.answer or each.partial or "" for each in record.candidates]
     return "\n".join(dict.fromkeys(part for part in parts if part))
 
 

@@ -93,8 +93,9 @@ class Asking:
 
     @property
     def outcome(self) -> Attempt:
-        """The attempt that answered, or else the first."""
-        return next((each for each in self.attempts if each.reply), self.attempts[0])
+        """The attempt that answered, or else the one that spoke, or else the first."""
+        answered = next((each for each in self.attempts if each.reply), None)
+        return answered or self._speaker or self.attempts[0]
 
     def reply(self) -> Reply:
         """The whole answer.

@@ -1,14 +1,17 @@
 """How a completion goes: a place, the ensemble or one member, the log, the answer. It belongs to no
 session: the client sends the whole conversation each time."""
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from crds.gateway import GatewayConfig
-from runtime.audit import Record
-from runtime.audit.record import Counting
+from runtime.audit import Candidate, Record
+from runtime.audit.record import Counting, CutBy
 from runtime.audit.replay import count, explained, rules_of
 from runtime.engines import Chunk, EngineError, Message, Prompt
 from runtime.gateway.gateway import Gateway
@@ -23,10 +26,15 @@ from runtime.gateway.story.poll import Ask, candidate_of
 from runtime.gateway.story.prompt import Scene, converse
 from runtime.gateway.story.teller import told
 from runtime.gateway.tracing import Trace
+from runtime.groupcommit import BacklogFullError
 from runtime.sessions import now
+
+log = structlog.get_logger(__name__)
 
 #: How one member alone is counted.
 _ALONE = Counting(minimum_votes=1, when_no_quorum="BestMember")
+#: Failures with which the gateway, not the member, ended an answer.
+_OUT_OF_TIME = ("Timeout", "Stalled", "NotReady")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +109,21 @@ async def complete(
         patience = min(patience, float(model.seat.route.timeout_seconds))
     await gateway.guards.count(visit, asked.user)
     asked_at, started = now(), time.monotonic()
+
+    async def keep(verdict: Mapping[str, Any]) -> Record:
+        seconds = time.monotonic() - started
+        draft = _draft(gateway, asked, choice, trace, verdict, asked_at, seconds)
+        draft = draft.model_copy(update={"actor": visit.caller.key})
+        return await gateway.teller.complete(draft, trace, seconds)
+
     async with gateway.admission.place(patience):
         left = max(1.0, patience - (time.monotonic() - started))
         if model.seat is None:
             answer = await _by_all(gateway, asked, choice, trace, visit, left)
         else:
             seat = gateway.voices.seat(asked.model) or model.seat
-            answer = await _by_one(gateway, seat, asked, trace, visit, left, hear)
-        seconds = time.monotonic() - started
-        draft = _draft(gateway, asked, choice, trace, answer, asked_at, seconds)
-        draft = draft.model_copy(update={"actor": visit.caller.key})
-        record = await gateway.teller.complete(draft, trace, seconds)
+            answer = await _by_one(gateway, seat, asked, trace, visit, left, hear, keep)
+        record = await keep(answer.verdict)
     content = answer.content or record.result.decision
     return Completed(
         record,
@@ -147,7 +159,7 @@ def _draft(
     asked: ChatRequest,
     choice: Choice | None,
     trace: Trace,
-    answer: _Answer,
+    verdict: Mapping[str, Any],
     asked_at: str,
     seconds: float,
 ) -> Record:
@@ -167,7 +179,7 @@ def _draft(
         routes_generation=table.generation if table else 0,
         config_generation=config.generation,
         trace_id=trace.trace_id,
-        **answer.verdict,
+        **verdict,
     )
 
 
@@ -214,7 +226,9 @@ async def _by_one(
     visit: Visit,
     patience: float,
     hear: Callable[[Chunk], None] | None,
+    keep: Callable[[Mapping[str, Any]], Awaitable[Record]],
 ) -> _Answer:
+    """``keep`` records an answer that does not come to its end, with what was said of it."""
     out = seat.member.unavailable()
     if out is not None:
         raise EngineError("NotReady", f"member {seat.route.member} is out: {out}")
@@ -225,28 +239,64 @@ async def _by_one(
         stop=asked.stops,
         traceparent=trace.header,
     )
-    payer = gateway.teller.payer(visit)
-    asking = Asking(seat, prompt, payer, hear)
-    async with payer.paying(seat.route, prompt, patience) as spending:
-        await asking.run(patience)
-        first = asking.attempts[0]
-        payer.charge(spending, seat.route, first.state, first.error, first.cost_usd)
-    reply = asking.reply()
     # Whatever it weighs among others, here it alone decides. Its words are left as they are.
-    alone = candidate_of(Ask(seat, 1, prompt, prompt.digest), asking)
-    alone = alone.model_copy(update={"answer": reply.text})
+    ask = Ask(seat, 1, prompt, prompt.digest)
+    pieces: list[str] = []
+
+    def listen(chunk: Chunk) -> None:
+        pieces.append(chunk.text)
+        if hear is not None:
+            hear(chunk)
+
+    payer = gateway.teller.payer(visit)
+    asking = Asking(seat, prompt, payer, listen if hear else None)
+    try:
+        async with payer.paying(seat.route, prompt, patience) as spending:
+            await asking.run(patience)
+            first = asking.attempts[0]
+            payer.charge(spending, seat.route, first.state, first.error, first.cost_usd)
+        reply = asking.reply()
+    except (EngineError, asyncio.CancelledError) as error:
+        if pieces:
+            why, cut_by = _cut(error, stopping=gateway.draining)
+            broken = {"state": "Failed", "partial": "".join(pieces), "error": why, "cut_by": cut_by}
+            part = candidate_of(ask, asking).model_copy(update=broken)
+            await _kept(keep(_alone(gateway, prompt, part)))
+        raise
+    part = candidate_of(ask, asking).model_copy(update={"answer": reply.text})
+    return _Answer(_alone(gateway, prompt, part), reply.text, reply.clipped)
+
+
+def _alone(gateway: Gateway, prompt: Prompt, part: Candidate) -> dict[str, Any]:
+    """What one member's part comes to: fields of the record."""
     line = gateway.teller.fallback_line(_config(gateway))
     table = gateway.following.routes
-    result = count([alone], _ALONE, None, line)
-    verdict = {
+    result = count([part], _ALONE, None, line)
+    return {
         "ensemble": table.ensemble if table else None,
         "told": told(prompt),
-        "candidates": explained([alone], result, rules_of(_ALONE, None)),
+        "candidates": explained([part], result, rules_of(_ALONE, None)),
         "counting": _ALONE,
         "fallback_line": line,
         "result": result,
     }
-    return _Answer(verdict, reply.text, reply.clipped)
+
+
+def _cut(error: EngineError | asyncio.CancelledError, *, stopping: bool) -> tuple[str, CutBy]:
+    """Why an answer ended in its middle, and who ended it."""
+    if isinstance(error, EngineError):
+        return str(error), "Gateway" if error.kind in _OUT_OF_TIME else "Member"
+    if stopping:
+        return "Stopped: the gateway is being stopped", "Gateway"
+    return "Left: whoever asked went away", "Client"
+
+
+async def _kept(record: Awaitable[Record]) -> None:
+    """Record it if that can be done: what is told is the failure that led here."""
+    try:
+        await record
+    except (OSError, BacklogFullError) as error:
+        log.error("not_recorded", reason=type(error).__name__)
 
 
 def _config(gateway: Gateway) -> GatewayConfig:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 Behaviour = Literal[
     "good", "empty", "error", "bad-request", "cut", "hang", "slow", "garbage", "json-error",
-    "agreeable", "outside", "abort", "no-finish", "long-line", "not-openai", "busy",
+    "agreeable", "outside", "abort", "no-finish", "long-line", "not-openai", "busy", "stuck",
 ]  # fmt: skip
 
 
@@ -104,6 +104,9 @@ async def _chat(stub: Stub, request: web.Request) -> web.StreamResponse:
             assert request.transport is not None
             request.transport.abort()
             return response
+        case "stuck":
+            await _send(response, _delta("half an ans"))
+            await asyncio.Event().wait()
         case "no-finish":
             await _send(response, _delta("half an ans"))
             return response

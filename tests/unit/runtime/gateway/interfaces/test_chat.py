@@ -11,6 +11,8 @@ import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
 from crds.ensemble import Sampling
+from runtime.audit import Record
+from runtime.audit.replay import differences
 from runtime.gateway.interfaces.chat.request import ChatRequest, choice_of
 from tests.unit.runtime.gateway.test_callers import closed, keep
 from tests.unit.runtime.stubs.engine import Behaviour, Stub
@@ -35,6 +37,12 @@ async def client(home: House) -> AsyncIterator[openai.AsyncOpenAI]:
         openai.AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client,
     ):
         yield client
+
+
+async def only_record(home: House) -> Record:
+    """The one decision that there is."""
+    (found,) = await home.gateway.decisions.latest(2)
+    return found
 
 
 async def record(home: House, decision: str) -> dict[str, Any]:
@@ -216,6 +224,33 @@ async def test_a_stream_that_breaks_off_says_so(home: House, client: openai.Asyn
         async for chunk in stream:
             heard += _text(chunk)
     assert heard == "half an ans"
+    kept = await only_record(home)
+    (part,) = kept.candidates
+    assert (part.state, part.partial, part.cut_by) == ("Failed", "half an ans", "Member")
+    assert (part.error or "").startswith("CutStream")
+    assert part.answer is None
+    assert kept.question == ASK[0]["content"]
+    assert kept.result.outcome == "Fallback"
+    assert differences(kept) == []
+
+
+@pytest.mark.parametrize(("stopping", "by"), [(False, "Client"), (True, "Gateway")])
+async def test_a_stream_that_is_left_is_recorded_with_what_was_said(
+    home: House, client: openai.AsyncOpenAI, stopping: bool, by: str
+) -> None:
+    home.stubs[0].behaviour = "stuck"
+    stream = await client.chat.completions.create(model="chronicler", messages=ASK, stream=True)
+    heard = ""
+    async for chunk in stream:
+        heard += _text(chunk)
+        if heard:
+            break
+    home.gateway.draining = stopping
+    await stream.close()
+    await eventually(lambda: len(home.gateway.decisions) == 1)
+    (part,) = (await only_record(home)).candidates
+    assert part.cut_by == by
+    assert part.partial == heard == "half an ans"
 
 
 @pytest.mark.parametrize(
