@@ -3,7 +3,7 @@ tombstones of what was destroyed."""
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -161,14 +161,21 @@ class DecisionLog:
         another kind is left out."""
         return [record for record in self._decisions(numbers) if not record.erased]
 
-    async def expire(self, days: int, at: datetime, origin: str) -> RetentionEntry | None:
+    async def expire(
+        self,
+        days: int,
+        at: datetime,
+        origin: str,
+        allows: Callable[[int, int], bool] = lambda removed, of: True,
+    ) -> RetentionEntry | None:
         """Remove the segments in which every entry is older than so many days, on record; None if
-        there are none. A segment that is older than a day is closed for that.
+        there are none, or if ``allows``, which is asked from another thread, says no to removing so
+        many entries of all. A segment that is older than a day is closed for that.
 
         Raises:
             OSError: the volume refused. Nothing is removed that is not recorded and signed.
         """
-        return await self._commit.run(lambda: self._expire(days, at, origin))
+        return await self._commit.run(lambda: self._expire(days, at, origin, allows))
 
     async def checkpoint(self, origin: str) -> str:
         """The signed checkpoint over everything that is durable.
@@ -241,7 +248,9 @@ class DecisionLog:
         self._subjects.bury(key)
         return entry
 
-    def _expire(self, days: int, at: datetime, origin: str) -> RetentionEntry | None:
+    def _expire(
+        self, days: int, at: datetime, origin: str, allows: Callable[[int, int], bool]
+    ) -> RetentionEntry | None:
         segments = self._journal.segments()
         if self._older(range(*segments[-1]), at - timedelta(days=1)):
             self._journal.roll()
@@ -251,7 +260,7 @@ class DecisionLog:
             if not self._older(range(end - 1, first - 1, -1), at - timedelta(days=days)):
                 break
             before = end
-        if before == self.first:
+        if before == self.first or not allows(before - self.first, len(self) - self.first):
             return None
         removal = RetentionEntry(time=rfc3339(at), before=before, days=days)
         (entry,) = self._write([(removal, None)])

@@ -35,6 +35,7 @@ from runtime.gateway.upkeep.attestation import Attestation
 from runtime.gateway.upkeep.expiry import Expiry
 from runtime.gateway.upkeep.indexing import Indexing
 from runtime.gateway.upkeep.learning import Learning
+from runtime.gateway.upkeep.restraint import Restraint
 from runtime.gateway.volume import VolumeInUseError, hold
 from runtime.groupcommit import BacklogFullError
 from runtime.sessions import SessionStore, StoreUnavailableError, UnknownSessionError
@@ -260,10 +261,11 @@ class Gateway:
         return StoreReport(kind=kind, reason=trouble.reason, message=str(trouble)[:512])
 
     async def _sweep(self) -> None:
+        restraint = Restraint("sessions")
         while True:
             await asyncio.sleep(SWEEP_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311  (jitter)
             try:
-                forgotten = await self.sessions.sweep()
+                forgotten = await self.sessions.sweep(restraint.allows)
             except (sqlite3.Error, BacklogFullError, StoreUnavailableError) as error:
                 log.warning("not_swept", reason=str(error))
             else:

@@ -31,6 +31,7 @@ from runtime.sessions.store import (
     MAX_FACTS,
     TAIL,
     TOMBSTONE_SECONDS,
+    Allows,
     Claim,
     Context,
     Decided,
@@ -47,6 +48,7 @@ from runtime.sessions.store import (
     UnknownSessionError,
     fact_of,
     now,
+    whatever,
 )
 
 log = structlog.get_logger(__name__)
@@ -237,8 +239,8 @@ class RedisSessions:
             if not await self._hot.client.hdel(self._key("f", session), fact):
                 raise UnknownFactError(fact)
 
-    async def sweep(self) -> int:
-        """See SessionStore. Redis expires keys by itself."""
+    async def sweep(self, allows: Allows = whatever) -> int:
+        """See SessionStore. Redis expires keys by itself, by its own clock."""
         return 0
 
     async def catch_up(self, log: DecisionLog) -> int:

@@ -23,6 +23,7 @@ from runtime.sessions import statements as sql
 from runtime.sessions.owed import Owed
 from runtime.sessions.schema import prepare
 from runtime.sessions.store import (
+    Allows,
     Claim,
     Context,
     Decided,
@@ -35,6 +36,7 @@ from runtime.sessions.store import (
     TurnLostError,
     TurnUnderWayError,
     now,
+    whatever,
 )
 from runtime.sqlite import transaction
 
@@ -186,9 +188,11 @@ class SqliteSessions:
 
         await self._change(change)
 
-    async def sweep(self) -> int:
+    async def sweep(self, allows: Allows = whatever) -> int:
         """See SessionStore."""
         await self._mark()
+        if not allows(*await self.read(lambda db: sql.expired(db, self._since()))):
+            return 0
         forgotten = 0
         while True:
             batch: int = await self._change(

@@ -173,6 +173,15 @@ def delete(db: sqlite3.Connection, wanted: str, at: float) -> None:
     db.execute("INSERT OR REPLACE INTO gone VALUES (?, ?)", (wanted, at))
 
 
+def expired(db: sqlite3.Connection, since: float) -> tuple[int, int]:
+    """How many sessions were last written before ``since``, and how many there are."""
+    found = db.execute(
+        "SELECT count(*) FILTER (WHERE touched < ?), count(*) FROM session", (since,)
+    )
+    old, every = found.fetchone()
+    return int(old), int(every)
+
+
 def sweep(db: sqlite3.Connection, since: float, at: float, limit: int) -> int:
     """Forget sessions last written before ``since``; returns how many, at most ``limit``."""
     rows = db.execute("SELECT id FROM session WHERE touched < ? LIMIT ?", (since, limit)).fetchall()

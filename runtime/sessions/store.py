@@ -5,7 +5,7 @@ a gateway that dies in mid-turn holds nobody up. A turn takes its number in the 
 two gateways can never both tell turn 7.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -128,6 +128,15 @@ class Decided:
     record: Record | None = None
 
 
+#: Whether so many of all sessions may be forgotten at once.
+Allows = Callable[[int, int], bool]
+
+
+def whatever(forgotten: int, of: int) -> bool:
+    """They may."""
+    return True
+
+
 class SessionStore(Protocol):
     """A store. Every write is accepted by it before the method returns.
 
@@ -216,8 +225,9 @@ class SessionStore(Protocol):
         """
         ...
 
-    async def sweep(self) -> int:
-        """Forget what has expired; returns how many sessions."""
+    async def sweep(self, allows: Allows = whatever) -> int:
+        """Forget what has expired, if ``allows`` says so of that many of all; returns how many
+        sessions."""
         ...
 
     async def catch_up(self, log: DecisionLog) -> int:

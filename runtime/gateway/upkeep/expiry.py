@@ -11,6 +11,7 @@ import structlog
 from crds.gateway import GatewayConfig
 from runtime.audit import DecisionLog
 from runtime.gateway.upkeep.attestation import Attestation
+from runtime.gateway.upkeep.restraint import Restraint
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,7 @@ class Expiry:
         self._log = log
         self._attestation = attestation
         self._config = config
+        self._restraint = Restraint("decisions")
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -49,7 +51,9 @@ class Expiry:
         if config is None or config.retention_days is None:
             return
         try:
-            removal = await self._log.expire(config.retention_days, now, self._attestation.origin)
+            removal = await self._log.expire(
+                config.retention_days, now, self._attestation.origin, self._restraint.allows
+            )
         except (OSError, sqlite3.Error) as error:
             log.warning("not_expired", reason=str(error))
             return

@@ -101,3 +101,19 @@ async def test_the_index_lets_go_of_what_is_removed(tmp_path: Path) -> None:
     assert index.find(Query(limit=100))[-1] == removal.before
     index.close()
     await log.close()
+
+
+async def test_nothing_goes_that_is_not_allowed_to(tmp_path: Path) -> None:
+    log, ids = await year(tmp_path / "decisions")
+    asked: list[tuple[int, int]] = []
+
+    def no(removed: int, of: int) -> bool:
+        asked.append((removed, of))
+        return False
+
+    assert await log.expire(10, START + timedelta(days=40), ORIGIN, no) is None
+    ((removed, of),) = asked
+    assert 20 <= removed <= 30
+    assert of == 40
+    assert await log.get(ids[0]) is not None
+    await log.close()

@@ -107,3 +107,21 @@ async def test_a_start_after_many_decisions_is_quick_whatever_lies_between_them(
     store = SqliteSessions(tmp_path / "another.db", lifetime)
     assert await store.catch_up(decisions) == 9
     await store.close()
+
+
+async def test_a_sweep_asks_before_it_forgets_anything(tmp_path: Path, lifetime: Lifetime) -> None:
+    store = SqliteSessions(tmp_path / "sessions.db", lifetime)
+    old = [(await store.create(None, None)).id for _ in range(3)]
+    asked: list[tuple[int, int]] = []
+
+    def no(forgotten: int, of: int) -> bool:
+        asked.append((forgotten, of))
+        return False
+
+    assert await store.sweep(no) == 0
+    seconds, lifetime.seconds = lifetime.seconds, -1.0
+    assert await store.sweep(no) == 0
+    assert asked == [(0, 3), (3, 3)]
+    lifetime.seconds = seconds
+    assert (await store.get(old[0])).id == old[0], "it was kept"
+    await store.close()
