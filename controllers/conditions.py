@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from controllers.plan import Conflicts, Event
-from crds.common import Condition, LastRequest, Status
+from crds.common import LEAVE_SESSIONS, Condition, LastRequest, Status
 
 
 @dataclass(frozen=True)
@@ -102,15 +102,23 @@ def conflict(kind: str, conflicts: Conflicts) -> Verdict | None:
     return None
 
 
-def answer(old: Status, now: datetime) -> LastRequest | None:
-    """The answer to `status.request`: the one that stands, or a new one to a new id."""
+def answer(old: Status, now: datetime, *, leaves: bool = False) -> LastRequest | None:
+    """The answer to `status.request`: the one that stands, or a new one to a new id.
+
+    Args:
+        old: the status as it is.
+        now: the time.
+        leaves: whether sessions are left behind, as a request may ask for.
+    """
     asked, answered = old.request, old.last_request
     if asked is None or (answered and answered.id == asked.id):
         return answered
+    outcome: Literal["Done", "Refused"] = "Done"
+    message = "everything was looked at again"
+    if asked.action == LEAVE_SESSIONS and leaves:
+        message = "the gateways leave their sessions in Redis and go on from the volume"
+    elif asked.action == LEAVE_SESSIONS:
+        outcome, message = "Refused", "there is no hot store here that was dropped and is used"
     return LastRequest(
-        action=asked.action,
-        id=asked.id,
-        outcome="Done",
-        message="everything was looked at again",
-        at=timestamp(now),
+        action=asked.action, id=asked.id, outcome=outcome, message=message, at=timestamp(now)
     )

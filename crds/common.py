@@ -64,12 +64,20 @@ class Condition(Model):
     ]
 
 
+#: The request that gives up what is kept in a hot store that was dropped.
+LEAVE_SESSIONS: Literal["LeaveSessions"] = "LeaveSessions"
+
+
 class Request(Model):
     """What a person asks of the operator. The only status field that others may write."""
 
     action: Annotated[
-        Literal["Reconcile"],
-        Field(description="`Reconcile`: look at everything again now and answer in `lastRequest`."),
+        Literal["Reconcile", "LeaveSessions"],
+        Field(
+            description="`Reconcile`: look at everything again now and answer in `lastRequest`. "
+            "`LeaveSessions`, of a Storyteller whose World names no hot store any more: leave the "
+            "sessions that are in it, and go on from the volume."
+        ),
     ]
     id: Annotated[
         str,

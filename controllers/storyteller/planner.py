@@ -10,14 +10,13 @@ from controllers.diagnosis import diagnose
 from controllers.observed import StorytellerGone, StorytellerObserved
 from controllers.plan import Delete, Event, Object, Plan, Ref, owner, split_conflicts
 from controllers.pods import service, url
-from controllers.storyteller import audit, rollout, workload
+from controllers.storyteller import audit, hot, rollout, workload
 from controllers.storyteller.callers import access, budgets, figures, locked_out
 from controllers.storyteller.config import config_map, gateway_config
 from controllers.texts import MissingTextError
 from crds.common import API_VERSION
 from crds.ensemble import ModelEnsemble
 from crds.storyteller import StorytellerStatus, Voice
-from crds.world import Redis
 
 #: Seconds between looks at the gateways' reports: when all is well, and when it is not.
 PATIENCE, IMPATIENCE = 10.0, 2.0
@@ -41,14 +40,15 @@ def plan(seen: StorytellerObserved, now: datetime) -> Plan:
     logs = audit.join(storyteller.status.audit, seen.reports, meta.namespace, meta.name, now)
     verdict = say.conflict("Storyteller", conflicts) or blocked
     if verdict is None:
-        verdict = rollout.told(_judge(seen, voices), desired, seen.children)
+        verdict = hot.told(_judge(seen, voices), seen)
+        verdict = rollout.told(verdict, desired, seen.children)
     status = StorytellerStatus(
         observed_generation=meta.generation,
         conditions=[
             *say.conditions(verdict, storyteller.status.conditions, meta.generation, now),
             *audit.conditions(logs, storyteller.status.conditions, meta.generation, now),
         ],
-        last_request=say.answer(storyteller.status, now),
+        last_request=say.answer(storyteller.status, now, leaves=hot.leaves(seen)),
         url=url(workload.gateway_name(meta.name), meta.namespace, seen.defaults.cluster_domain),
         voices=voices,
         audit=logs,
@@ -98,21 +98,19 @@ def _objects(seen: StorytellerObserved, ensemble: ModelEnsemble) -> list[Object]
     name = workload.gateway_name(meta.name)
     world_policy = seen.world.spec.deletion_policy if seen.world else "Retain"
     policy = storyteller.spec.deletion_policy or world_policy
-    hot = _hot(seen)
+    shared = hot.store(seen)
     # Without a hot store sessions live on the volume of one gateway, so one is what runs.
-    replicas = storyteller.spec.replicas if hot and _has_moved(seen) else 1
+    replicas = storyteller.spec.replicas if shared and _has_moved(seen) else 1
     return [
         *workload.identity(storyteller, owners),
         config_map(gateway_config(seen), owners),
         service(name, meta.namespace, workload.labels(meta.name), owners, grpc=True),
-        *([workload.peers(storyteller, owners)] if hot else []),
+        *([workload.peers(storyteller, owners)] if shared else []),
         *([workload.disruption_budget(storyteller, owners)] if replicas > 1 else []),
-        workload.stateful_set(storyteller, ensemble, policy, replicas, hot, seen.defaults, owners),
+        workload.stateful_set(
+            storyteller, ensemble, policy, replicas, shared, seen.defaults, owners
+        ),
     ]
-
-
-def _hot(seen: StorytellerObserved) -> Redis | None:
-    return seen.world.spec.redis if seen.world else None
 
 
 def _has_moved(seen: StorytellerObserved) -> bool:
@@ -209,7 +207,7 @@ def _judge(seen: StorytellerObserved, voices: Sequence[Voice]) -> Verdict:
     heard = _prompts(seen, _store(seen) or _heard(seen, voices))
     if spec.replicas == 1 or not heard.ready:
         return heard
-    if _hot(seen) is None:
+    if hot.store(seen) is None:
         return Verdict(
             True,
             "SingleReplicaStore",
@@ -228,12 +226,12 @@ def _judge(seen: StorytellerObserved, voices: Sequence[Voice]) -> Verdict:
 def _store(seen: StorytellerObserved) -> Verdict | None:
     """What keeps every gateway from keeping sessions. A missing Secret is named from the World, so
     that what a gateway says is not taken for it."""
-    hot = _hot(seen)
+    shared = hot.store(seen)
     stores = [report.store for report in seen.reports.values()]
-    if hot is None or not stores or not all(store.reason for store in stores):
+    if shared is None or not stores or not all(store.reason for store in stores):
         return None
     if any(store.reason == "MissingSecret" for store in stores):
-        ref = hot.address_secret_ref
+        ref = shared.address_secret_ref
         return Verdict(
             False,
             "SecretNotFound",
@@ -247,7 +245,7 @@ def _store(seen: StorytellerObserved) -> Verdict | None:
         False,
         "StoreUnreachable",
         f"the gateways run and keep no sessions: {why}; mend Redis or correct the address in "
-        f"Secret {hot.address_secret_ref.name}",
+        f"Secret {shared.address_secret_ref.name}",
     )
 
 

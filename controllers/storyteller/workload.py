@@ -30,6 +30,8 @@ CLOSE_SECONDS = 10
 RESOURCES: Object = {"requests": {"cpu": "50m", "memory": "128Mi"}}
 #: What the StatefulSet and its claims are called in `volumeClaimTemplates`.
 VOLUME = "data"
+#: The volume with the address of the hot store.
+HOT_VOLUME = "hot-store"
 
 
 def gateway_name(storyteller: str) -> str:
@@ -267,7 +269,7 @@ def _files(
         ref = hot.address_secret_ref
         items = [{"key": ref.key, "path": ref.key}]
         secret = {"secret": {"name": ref.name, "optional": True, "items": items}}
-        files.append(("hot-store", f"{STORES_DIR}/hot", [secret]))
+        files.append((HOT_VOLUME, f"{STORES_DIR}/hot", [secret]))
     if games := storyteller.spec.api_keys_secret_ref:
         # Without it the gateway runs, refuses every call, and says so.
         secret = {"secret": {"name": games.name, "optional": True}}

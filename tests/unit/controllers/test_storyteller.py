@@ -318,7 +318,8 @@ def test_what_only_several_gateways_need_goes_when_there_is_one() -> None:
     assert plan(shared(children=several), NOW).delete == ()
     alone = plan(shared(1, children=several), NOW)
     assert [gone.ref.kind for gone in alone.delete] == ["PodDisruptionBudget"]
-    embedded = plan(observe(storyteller(), children=several), NOW)
+    leave = {"request": {"action": "LeaveSessions", "id": "one"}}
+    embedded = plan(observe(storyteller(leave), children=several), NOW)
     assert {(gone.ref.kind, gone.ref.name) for gone in embedded.delete} == {
         ("Service", "bard-gateway-peers"),
         ("PodDisruptionBudget", "bard-gateway"),
