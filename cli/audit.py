@@ -19,7 +19,7 @@ from rich.console import Console
 
 from cli import audited
 from cli.reach import gateway_of, key_headers
-from cli.run import CommandError
+from cli.run import CommandError, run
 from crds.checkpoint import CheckpointError
 from crds.gateway import CONFIG_KEY, GatewayConfig
 from crds.routes import ROUTES_KEY, RouteTable
@@ -215,7 +215,36 @@ def erase(
     if not yes:
         typer.confirm(f"Destroy every word of {player}? Nobody can undo this", abort=True)
     path = f"/v1/players/{quote(player, safe='')}?by={quote(by, safe='')}"
-    typer.echo(json.dumps(_call("DELETE", url, namespace, storyteller, path), indent=1))
+    try:
+        typer.echo(json.dumps(_call("DELETE", url, namespace, storyteller, path), indent=1))
+    finally:
+        left = _left(namespace, storyteller) if storyteller else []
+        for claim, replicas in left:
+            typer.echo(
+                f"not reached: the log on claim {claim}, which no gateway uses now. Set "
+                f"spec.replicas of {storyteller} to {replicas} and erase again, or destroy the "
+                f"whole log: kubectl -n {namespace} delete pvc {claim}",
+                err=True,
+            )
+    if left:
+        raise typer.Exit(1)
+
+
+def _left(namespace: str, storyteller: str) -> list[tuple[str, int]]:
+    """Claims of replicas that do not run, and how many have to for each to be reached."""
+    get = ("kubectl", "--namespace", namespace, "get")
+    try:
+        running = json.loads(
+            run([*get, "storyteller", storyteller, "-o", "json"], os.environ, timeout=_SECONDS)
+        )
+        chosen = ("pvc", f"--selector=fabula.dev/storyteller={storyteller}", "-o", "name")
+        claims = run([*get, *chosen], os.environ, timeout=_SECONDS).split()
+    except CommandError as error:
+        raise _failed(f"it cannot be told whether a volume is left: {error}") from None
+    replicas = running.get("status", {}).get("replicas", 0)
+    names = (claim.partition("/")[2] for claim in claims)
+    found = ((name, int(name.rpartition("-")[2]) + 1) for name in names)
+    return sorted((name, needed) for name, needed in found if needed > replicas)
 
 
 def _ask_models(record: Record, told: Path, at: list[str], console: Console) -> None:

@@ -63,6 +63,35 @@ def test_a_gateway_that_asks_for_a_key_gets_the_one_of_the_environment(
     assert json.loads(result.output) == {"key": "k-1"}
 
 
+KUBECTL = """#!/bin/sh
+case "$*" in
+*port-forward*) echo "Forwarding from 127.0.0.1:$PORT -> 8080"; exec sleep 30 ;;
+*"get storyteller bard"*) echo '{"status": {"replicas": 1}}' ;;
+*"get pvc"*) for at in $CLAIMS; do echo "persistentvolumeclaim/data-bard-gateway-$at"; done ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(("claims", "code"), [("0", 0), ("0 2", 1)])
+def test_a_log_that_no_gateway_has_open_is_named_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claims: str, code: int
+) -> None:
+    (tmp_path / "kubectl").write_text(KUBECTL)
+    (tmp_path / "kubectl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setenv("FABULA_API_KEY", "fk_ops_secret")
+    monkeypatch.setenv("CLAIMS", claims)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Closed) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("PORT", str(server.server_port))
+        result = run("erase", "Mara", "--by", "me", "--yes", "--storyteller", "bard", "-n", "play")
+        server.shutdown()
+    assert result.exit_code == code, result.output
+    left = "kubectl -n play delete pvc data-bard-gateway-2" in result.output
+    assert left == ("spec.replicas of bard to 3" in result.output) == bool(code)
+    assert "delete pvc data-bard-gateway-0" not in result.output
+
+
 def test_a_good_log_is_verified_and_the_end_is_0(volume: Path) -> None:
     result = run("verify", volume)
     assert result.exit_code == 0, result.output
