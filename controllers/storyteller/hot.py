@@ -61,7 +61,8 @@ def _named(seen: StorytellerObserved) -> Redis | None:
 
 def _used(seen: StorytellerObserved) -> Redis | None:
     """The hot store that the gateways were last told to use."""
-    live = seen.children.get("StatefulSet", workload.gateway_name(seen.storyteller.metadata.name))
+    meta = seen.storyteller.metadata
+    live = seen.children.owned_by(meta.uid).get("StatefulSet", workload.gateway_name(meta.name))
     if live is None:
         return None
     volumes: list[Object] = live["spec"]["template"]["spec"].get("volumes", [])

@@ -24,8 +24,10 @@ def told(verdict: Verdict, desired: Sequence[Object], live: Children) -> Verdict
     if wanted is None or found is None:
         return verdict
     step = _step(wanted, found)
-    if step is None or (verdict.reconciling and not verdict.ready):
-        return verdict  # nothing changes, or it is said already that something is under way
+    if step is None:
+        return verdict
+    if not verdict.ready and (verdict.reconciling or verdict.stalled):
+        return verdict  # it is said already what is awaited, or that waiting does not help
     reason = "RollingOut" if verdict.ready and not verdict.stalled else verdict.reason
     return replace(verdict, reason=reason, message=f"{step}; {verdict.message}", reconciling=True)
 

@@ -210,7 +210,7 @@ class Teller:
         """The record of a decision, from this gateway's log, the session store, or a peer's log;
         ``session`` is the one that is asked in, whose decisions whoever may decide may know."""
         found = await self._decisions.get(decision)
-        if found is None:
+        if found is None and self._sessions.trouble is None:
             with suppress(StoreUnavailableError):
                 found = await self._sessions.record(decision)
         return found or await self._peers.find(decision, visit.credential, session)

@@ -2,6 +2,7 @@
 session: the client sends the whole conversation each time."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -295,7 +296,7 @@ async def _kept(record: Awaitable[Record]) -> None:
     """Record it if that can be done: what is told is the failure that led here."""
     try:
         await record
-    except (OSError, BacklogFullError) as error:
+    except (OSError, sqlite3.Error, BacklogFullError) as error:
         log.error("not_recorded", reason=type(error).__name__)
 
 
