@@ -156,6 +156,73 @@ def told(api: FakeApi) -> list[tuple[str, ...]]:
     )
 
 
+def make_ready(api: FakeApi) -> None:
+    for obj in api.of("Deployment"):
+        obj["status"] = {"readyReplicas": obj["spec"]["replicas"]}
+
+
+def ask(api: FakeApi, action: str) -> None:
+    """As a person does, once."""
+    obj = api.objects[ENSEMBLE]
+    obj["status"]["request"] = {"action": action, "id": action}
+
+
+async def roll_out(setting: Setting, last_word: str, fault: KillAt | None) -> FakeApi:
+    """From an edit to everyone, and to the end of the window or back. Whoever is killed on the way
+    is followed by another operator."""
+    operator = setting.reconciler(fault)
+
+    async def look() -> None:
+        nonlocal operator
+        try:
+            for _ in range(3):
+                await operator(ENSEMBLE)
+        except KilledError:
+            operator = setting.reconciler()
+            await look()
+
+    change_member(setting.api)
+    await look()
+    make_ready(setting.api)
+    await look()
+    ask(setting.api, "SkipStep")
+    await look()
+    setting.now += timedelta(minutes=10)
+    await look()
+    if last_word:
+        ask(setting.api, last_word)
+        await look()
+    for minutes in (60, 1):
+        setting.now += timedelta(minutes=minutes)
+        await look()
+    return setting.api
+
+
+@pytest.mark.parametrize(("last_word", "phase"), [("", "Complete"), ("Undo", "Undone")])
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_rollout_comes_to_the_same_end_wherever_the_operator_is_killed(
+    last_word: str, phase: str, moment: Moment
+) -> None:
+    begin = Setting()
+    steps = [
+        {"trafficPercent": 10, "waitFor": "Person"},
+        {"trafficPercent": 50, "pauseMinutes": 10},
+    ]
+    members = [member("sage"), member("jester")]
+    begin.api.put(ours(ENSEMBLE, members=members, rollout={"steps": steps}))
+    await begin.reconciler()(ENSEMBLE)
+    make_ready(begin.api)
+    await begin.reconciler()(ENSEMBLE)
+    begin.api.writes.clear()
+    undisturbed = await roll_out(Setting(copy.deepcopy(begin.api)), last_word, None)
+    assert undisturbed.objects[ENSEMBLE]["status"]["rollout"]["phase"] == phase
+    assert len(undisturbed.writes) > 15
+    for write in range(1, len(undisturbed.writes) + 1):
+        got = await roll_out(Setting(copy.deepcopy(begin.api)), last_word, KillAt(write, moment))
+        assert got.dump() == undisturbed.dump(), f"killed {moment} write {write}"
+        assert told(got) == told(undisturbed), f"killed {moment} write {write}"
+
+
 async def test_a_reference_that_appears_is_remembered_before_it_is_looked_for() -> None:
     setting = Setting()
     setting.api.put(ours(BARD, worldRef="ember", ensembleRef="council"))
