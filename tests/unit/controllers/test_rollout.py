@@ -81,6 +81,10 @@ class Stage:
         assert self.state.rollout is not None
         return self.state.rollout
 
+    @property
+    def phase(self) -> str:
+        return self.status.phase
+
     def member(self, name: str = "jester") -> MemberStatus:
         return next(each for each in self.state.members if each.name == name)
 
@@ -147,7 +151,7 @@ def test_nobody_gets_a_revision_that_is_not_ready() -> None:
     stage.ready = lambda name: int(old in name or "sage" in name)
     stage.edit(llamacpp("sage"), llamacpp("jester", role="You joke."))
     new = stage.member().revision
-    assert stage.status.phase == "Starting"
+    assert stage.phase == "Starting"
     assert "0 of 1 replicas are ready" in stage.status.message
     assert "split" not in stage.table
     assert stage.route()["revision"] == old
@@ -157,7 +161,7 @@ def test_nobody_gets_a_revision_that_is_not_ready() -> None:
 
 def test_a_canary_gets_its_share_and_a_baseline_of_the_same_size() -> None:
     stage, old, new = begun()
-    assert (stage.status.phase, stage.status.step, stage.status.steps) == ("Paused", 1, 2)
+    assert (stage.phase, stage.status.step, stage.status.steps) == ("Paused", 1, 2)
     split = stage.table["split"]
     assert (split["member"], split["percent"]) == ("jester", 10)
     assert [way["revision"] for way in split["canary"]] == [new]
@@ -174,20 +178,20 @@ def test_steps_end_by_a_person_or_by_time_and_everyone_follows() -> None:
     stage, old, new = begun()
     assert stage.wait(10_000).status.step == 1
     assert stage.ask("Resume").startswith("Done")
-    assert (stage.status.phase, stage.status.step) == ("Stepping", 2)
+    assert (stage.phase, stage.status.step) == ("Stepping", 2)
     assert stage.table["split"]["percent"] == 50
     assert stage.status.until == (stage.now + timedelta(minutes=10)).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert stage.plan.again_in == pytest.approx(600)
     assert stage.wait(9).status.step == 2
     stage.wait(1)
-    assert stage.status.phase == "Promoted"
+    assert stage.phase == "Promoted"
     assert stage.route()["revision"] == new
     assert "split" not in stage.table
     assert stage.member().stable == new
     assert stage.running() == {old, new}
     assert condition(stage.plan).reason == "MembersReady"
     stage.wait(60).wait(1)
-    assert stage.status.phase == "Complete"
+    assert stage.phase == "Complete"
     assert stage.running() == {new}
     told = [event for event in stage.events if event.startswith("Rollout")]
     assert told == [
@@ -199,7 +203,7 @@ def test_without_a_window_the_old_revision_goes_at_once() -> None:
     stage, _, new = begun(window=0)
     stage.ask("Promote")
     stage.wait(1)
-    assert stage.status.phase == "Complete"
+    assert stage.phase == "Complete"
     assert stage.running() == {new}
 
 
@@ -220,7 +224,7 @@ def test_undo_returns_at_once_while_the_old_revision_is_warm() -> None:
     assert condition(stage.plan).reason == "HeldBack"
     assert condition(stage.plan, "Stalled").status == "True"
     assert stage.ask("Retry").startswith("Done")
-    assert stage.status.phase == "Paused"
+    assert stage.phase == "Paused"
     assert stage.running() == {old, new}
 
 
@@ -234,7 +238,7 @@ def test_after_the_window_undo_says_what_to_do_instead() -> None:
 def test_abort_sends_everyone_back_and_the_change_stays_back() -> None:
     stage, old, new = begun()
     stage.ask("Abort")
-    assert stage.status.phase == "Aborted"
+    assert stage.phase == "Aborted"
     assert "split" not in stage.table
     assert stage.member().held_back is not None
     stage.wait(1000)
@@ -243,12 +247,12 @@ def test_abort_sends_everyone_back_and_the_change_stays_back() -> None:
     assert stage.state.rollout.phase == "Aborted"
     salt = stage.status.salt
     stage.ask("Retry")
-    assert stage.status.phase == "Paused"
+    assert stage.phase == "Paused"
     assert stage.status.salt != salt
     assert stage.running() == {old, new}
     stage.ask("Abort")
     stage.edit(llamacpp("sage"), llamacpp("jester", role="You sing."))
-    assert stage.status.phase == "Paused"
+    assert stage.phase == "Paused"
     assert stage.member().held_back is None
 
 
@@ -269,7 +273,7 @@ def test_the_newest_spec_wins_in_the_middle() -> None:
 def test_a_spec_that_returns_ends_the_rollout() -> None:
     stage, old, _ = begun()
     stage.edit(llamacpp("sage"), llamacpp("jester"))
-    assert stage.status.phase == "Aborted"
+    assert stage.phase == "Aborted"
     assert "the spec returned to" in stage.status.message
     assert condition(stage.plan).reason == "MembersReady"
     stage.wait(1)
@@ -280,7 +284,7 @@ def test_a_spec_that_returns_to_the_warm_revision_is_there_at_once() -> None:
     stage, old, _ = begun()
     stage.ask("Promote")
     stage.edit(llamacpp("sage"), llamacpp("jester"))
-    assert stage.status.phase == "Undone"
+    assert stage.phase == "Undone"
     assert stage.route()["revision"] == old
     assert condition(stage.plan).reason == "MembersReady"
 
@@ -297,7 +301,7 @@ def test_one_member_at_a_time_and_the_others_say_whom_they_wait_for() -> None:
     stage.ask("Promote")
     assert stage.status.member == "sage", "it is watched until its window is over"
     stage.wait(60)
-    assert (stage.status.member, stage.status.phase) == ("jester", "Paused")
+    assert (stage.status.member, stage.phase) == ("jester", "Paused")
 
 
 def test_what_was_sent_back_does_not_hold_up_the_next_and_is_not_forgotten() -> None:
@@ -308,7 +312,7 @@ def test_what_was_sent_back_does_not_hold_up_the_next_and_is_not_forgotten() -> 
     stage.ask("Promote")
     stage.wait(61)
     assert stage.member("sage").held_back is not None
-    assert stage.status.phase == "Complete"
+    assert stage.phase == "Complete"
     stage.ask("Retry")
     assert stage.status.member == "sage"
 
@@ -318,7 +322,7 @@ def test_a_canary_that_is_no_longer_ready_gets_nobody_and_its_step_begins_anew()
     stage.wait(9)
     stage.ready = lambda name: int(new not in name)
     stage.look()
-    assert stage.status.phase == "Starting"
+    assert stage.phase == "Starting"
     split = stage.table["split"]
     assert (split["percent"], split["canary"]) == (0, [])
     assert f"{new} has no ready replica, so its sessions are told by {old}" in stage.status.message
@@ -326,11 +330,11 @@ def test_a_canary_that_is_no_longer_ready_gets_nobody_and_its_step_begins_anew()
     stage.wait(30)
     stage.ready = lambda name: 1
     stage.look()
-    assert stage.status.phase == "Stepping"
+    assert stage.phase == "Stepping"
     stage.wait(9)
-    assert stage.status.phase == "Stepping"
+    assert stage.phase == "Stepping"
     stage.wait(1)
-    assert stage.status.phase == "Promoted"
+    assert stage.phase == "Promoted"
 
 
 def test_everyone_follows_only_when_all_replicas_are_ready() -> None:
@@ -340,23 +344,23 @@ def test_everyone_follows_only_when_all_replicas_are_ready() -> None:
     new = stage.member().revision
     stage.ready = lambda name: 1 if new in name else 2
     stage.look().wait(11)
-    assert stage.status.phase == "Stepping"
+    assert stage.phase == "Stepping"
     assert "everyone follows when all replicas are ready" in stage.status.message
     assert "not all replicas" in stage.ask("Promote")
     stage.ready = lambda name: 2
     stage.wait(0)
-    assert stage.status.phase == "Promoted"
+    assert stage.phase == "Promoted"
 
 
 def test_pause_stops_the_clock_of_a_step() -> None:
     stage, *_ = begun(steps=[TIMED])
     stage.wait(4)
     stage.ask("Pause")
-    assert stage.wait(1000).status.phase == "Paused"
+    assert stage.wait(1000).phase == "Paused"
     assert stage.table["split"]["percent"] == 50
     stage.ask("Resume")
-    assert stage.wait(5.5).status.phase == "Stepping"
-    assert stage.wait(0.5).status.phase == "Promoted"
+    assert stage.wait(5.5).phase == "Stepping"
+    assert stage.wait(0.5).phase == "Promoted"
 
 
 def test_the_answer_to_an_action_that_makes_no_sense_says_what_does() -> None:
@@ -382,7 +386,7 @@ def test_a_member_that_is_removed_in_the_middle_ends_its_rollout() -> None:
     stage, *_ = begun()
     number = stage.status.number
     stage.edit(llamacpp("sage"))
-    assert (stage.status.phase, stage.status.message) == (
+    assert (stage.phase, stage.status.message) == (
         "Complete",
         "jester was removed or stopped",
     )
@@ -396,7 +400,7 @@ def test_a_policy_that_is_removed_lets_everyone_have_what_is_new() -> None:
     stage.look()
     assert stage.route()["revision"] == new
     assert "spec.rollout was removed" in stage.status.message
-    assert stage.status.phase == "Complete"
+    assert stage.phase == "Complete"
 
 
 def test_steps_that_become_fewer_in_the_middle_count_at_once() -> None:

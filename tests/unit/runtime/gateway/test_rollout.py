@@ -57,7 +57,7 @@ async def test_each_arm_is_told_by_its_revision(home: House) -> None:
     before = await home.session()
     await route(home, 8, split=split(home, 40))
     assert await told_by(home, before) == ("0000000a", None)
-    arms = Counter()
+    arms: Counter[str] = Counter()
     for _ in range(20):
         session = await home.session()
         table = home.gateway.following.routes
@@ -129,7 +129,7 @@ async def test_the_engine_that_was_tried_out_stays_known_when_everyone_gets_it(h
 async def test_a_completion_is_in_an_arm_by_its_user(home: House) -> None:
     await route(home, 8, split=split(home, 50))
     asked = {"model": "oracle", "messages": [{"role": "user", "content": "Open the gate?"}]}
-    seen = {}
+    seen: dict[str, str] = {}
     for user in ("Mara", "Jon", "Ash", "Ember", "Bram", "Mara", "Jon"):
         answer = await home.client.post("/v1/chat/completions", json={**asked, "user": user})
         assert answer.status_code == 200, answer.text

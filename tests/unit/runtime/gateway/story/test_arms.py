@@ -32,7 +32,9 @@ def table(tried: Split | None) -> RouteTable:
 
 @pytest.mark.parametrize("percent", [1, 5, 10, 20, 33, 50])
 def test_shares_are_within_four_standard_errors(percent: int) -> None:
-    counts = Counter(arm_of(f"s-{number:024x}", split(percent)) for number in range(SESSIONS))
+    counts: Counter[str] = Counter(
+        arm_of(f"s-{number:024x}", split(percent)) for number in range(SESSIONS)
+    )
     share = percent / 100
     for arm, expected in (("Canary", share), ("Baseline", share), ("Rest", 1 - 2 * share)):
         error = sqrt(expected * (1 - expected) / SESSIONS)
