@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from controllers.conditions import clip
 from controllers.diagnosis import Fault, diagnose
 from controllers.ensemble import routes, workload
+from controllers.ensemble.lines import Course, Line, Replicas
 from controllers.ensemble.revision import (
     Rendered,
     child_name,
     controller_revision,
     revision,
 )
-from controllers.ensemble.rollout import Course, Line, Replicas
 from controllers.ensemble.variants import Way, ways
 from controllers.observed import EnsembleObserved
 from controllers.plan import Object

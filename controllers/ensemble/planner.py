@@ -87,7 +87,11 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         rollout=rollout.status,
     )
     waits = [wait for wait in (linger, rollout.again_in) if wait]
-    settled = rollout.status is not None and rollout.status.phase in {"Stepping", "Paused"}
+    settled = rollout.status is not None and rollout.status.phase in {
+        "Stepping",
+        "Paused",
+        "Promoted",
+    }
     if not verdict.ready or (verdict.reconciling and not settled):
         waits.append(IMPATIENCE)
     return Plan(

@@ -13,78 +13,19 @@ what players have ends it, and a person's word is carried out or refused, once, 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from controllers.conditions import Said, clip, timestamp
+from controllers.conditions import Said, timestamp
+from controllers.ensemble.lines import Course, Line, Revisions
 from controllers.ensemble.revision import digest
-from crds.ensemble import FULL
-from crds.rollout import RevisionChange, Rollout, RolloutStatus, RolloutStep
+from controllers.ensemble.wording import names, new_of, old_of, told
+from crds.rollout import RevisionChange, Rollout, RolloutStatus
 
-#: Revisions by variant.
-Revisions = Mapping[str, str]
 #: While these last a rollout is under way.
 UNDER_WAY = {"Starting", "Stepping", "Paused"}
-
-
-@dataclass(frozen=True)
-class Replicas:
-    """Of one revision. A hosted model needs none."""
-
-    ready: int = 0
-    desired: int = 1
-
-
-@dataclass(frozen=True)
-class Line:
-    """A member as its rollout sees it. What has no stable revision yet, or runs no longer, is not
-    in it: there is nothing to protect."""
-
-    name: str
-    wanted: Revisions
-    stable: Revisions
-    #: By variant and revision.
-    replicas: Mapping[tuple[str, str], Replicas] = field(default_factory=dict)
-    held_back: str | None = None
-    #: What keeps the wanted revision from starting.
-    fault: str | None = None
-
-    @property
-    def pending(self) -> dict[str, str]:
-        """What is wanted and not what players have."""
-        return {way: rev for way, rev in self.wanted.items() if self.stable.get(way, rev) != rev}
-
-    @property
-    def held(self) -> bool:
-        """Whether a person has sent back the very change that is pending."""
-        return bool(self.pending) and self.held_back == digest(self.pending)
-
-    def answers(self, revisions: Revisions) -> bool:
-        """Whether each of these has a replica that answers."""
-        return all(each.ready >= min(1, each.desired) for each in self.of(revisions))
-
-    def complete(self, revisions: Revisions) -> bool:
-        """Whether each of these has all its replicas."""
-        return all(each.ready >= each.desired for each in self.of(revisions))
-
-    def of(self, revisions: Revisions) -> list[Replicas]:
-        """The replicas of these."""
-        return [self.replicas.get(at, Replicas()) for at in revisions.items()]
-
-
-@dataclass(frozen=True)
-class Course:
-    """What a member runs."""
-
-    stable: Revisions
-    #: What is tried out, and whether sessions may be sent there.
-    canary: Revisions = field(default_factory=dict)
-    asked: bool = False
-    #: What could be returned to at once.
-    warm: Revisions = field(default_factory=dict)
-    held_back: str | None = None
-    #: Why nothing is done about what is pending.
-    waits: str | None = None
+#: Seconds until the next look when a time has passed and something else is awaited.
+OVERDUE = 3.0
 
 
 @dataclass(frozen=True)
@@ -129,13 +70,12 @@ def decide(
     said = turn.obey(asked) if asked else None
     turn.let_time_pass()
     turn.begin_the_next()
-    status = turn.status = turn.told()
-    until = datetime.fromisoformat(status.until) if status and status.until else None
+    turn.tell()
     return Decision(
-        status=status,
+        status=turn.status,
         courses={line.name: turn.course(line) for line in lines},
         said=said,
-        again_in=max(0.5, (until - now).total_seconds()) if until else None,
+        again_in=turn.wait(),
     )
 
 
@@ -166,16 +106,16 @@ class _Turn:
         if status is None or (status.phase not in UNDER_WAY and status.phase != "Promoted"):
             return
         line = self.lines.get(status.member)
-        if line is None:
+        if line is None or not line.stable:
             self._set(status, **_ended(f"{status.member} was removed or stopped"))
         elif status.phase == "Promoted":
-            if line.pending and line.pending == _old(status) and line.answers(_old(status)):
+            if line.pending and line.pending == old_of(status) and line.answers(old_of(status)):
                 self._undo("the spec returned to it")
             elif line.pending:
                 self._begin(line)
         elif not line.pending:
-            self._finish("Aborted", f"the spec returned to {_names(_old(status))}")
-        elif line.pending != _new(status):
+            self._finish("Aborted", f"the spec returned to {names(old_of(status))}")
+        elif line.pending != new_of(status):
             self._begin(line)
 
     def obey(self, action: str) -> Said:
@@ -197,8 +137,8 @@ class _Turn:
             raise _RefusedError(f"no rollout is under way: {status.message}")
         if action == "Abort":
             self._hold_back(status)
-            old = _names(_old(status))
-            self._finish("Aborted", f"a person sent {_names(_new(status))} back")
+            old = names(old_of(status))
+            self._finish("Aborted", f"a person sent {names(new_of(status))} back")
             return f"everyone is told by {old} again"
         if action == "Pause":
             paused_at = status.paused_at or timestamp(self.now)
@@ -209,7 +149,7 @@ class _Turn:
             return "it goes on"
         if action == "Promote":
             self._promote(status)
-            return f"everyone is told by {_names(_new(status))}"
+            return f"everyone is told by {names(new_of(status))}"
         if action == "Resume" and status.phase != "Paused":
             raise _RefusedError("it is not paused; SkipStep goes on to the next step")
         if status.step == 0:
@@ -227,19 +167,19 @@ class _Turn:
         return f"{member} is rolled out again, one member at a time"
 
     def _undo_if_warm(self, status: RolloutStatus) -> str:
-        old, line = _old(status), self.lines.get(status.member)
+        old, line = old_of(status), self.lines.get(status.member)
         if status.phase in UNDER_WAY:
             raise _RefusedError("it is still under way; Abort sends everyone back")
         if status.phase != "Promoted" or line is None:
             raise _RefusedError(
-                f"{_names(old)} is not kept warm ({status.phase}); give {status.member} its old "
+                f"{names(old)} is not kept warm ({status.phase}); give {status.member} its old "
                 "spec, and it is rolled out"
             )
         if not line.answers(old):
-            raise _RefusedError(f"{_names(old)} has no ready replica now; ask again when it has")
+            raise _RefusedError(f"{names(old)} has no ready replica now; ask again when it has")
         self._hold_back(status)
         self._undo("a person undid it")
-        return f"everyone is told by {_names(old)} again"
+        return f"everyone is told by {names(old)} again"
 
     def let_time_pass(self) -> None:
         """Go on as far as readiness and the time allow: one step at most."""
@@ -247,26 +187,20 @@ class _Turn:
         if status is None:
             return
         if status.phase == "Promoted" and self._over(status):
-            told = f"{_names(_new(status))} is everyone's; {_names(_old(status))} was let go"
-            self._set(status, **_ended(told))
+            why = f"{names(new_of(status))} is everyone's; {names(old_of(status))} was let go"
+            self._set(status, **_ended(why))
         if status.phase not in UNDER_WAY or status.paused_at is not None:
             return
-        line, new = self.lines[status.member], _new(status)
-        if status.step == 0:
-            if line.complete(new):
-                self._enter(status, 1)
-        elif not line.answers(new):
+        line, new = self.lines[status.member], new_of(status)
+        last = len(self.policy.steps)
+        if not (line.answers(new) if status.step else line.complete(new)):
             self._set(status, phase="Starting", step_started_at=None, until=None)
-        elif status.step_started_at is None or status.step > len(self.policy.steps):
-            self._enter(status, min(status.step, len(self.policy.steps)))
+        elif status.step_started_at is None or status.step > last:
+            self._enter(status, min(max(status.step, 1), last))
         else:
-            self._stay(status)
-            if (
-                self.status
-                and self._over(self.status)
-                and (status.step < len(self.policy.steps) or line.complete(new))
-            ):
-                self._next_step(self.status)
+            stays = self._stay(status)
+            if self._over(stays) and (status.step < last or line.complete(new)):
+                self._next_step(stays)
 
     def begin_the_next(self) -> None:
         """One member at a time, in the order of the spec."""
@@ -299,30 +233,28 @@ class _Turn:
     def _enter(self, status: RolloutStatus, step: int) -> None:
         self._stay(status.model_copy(update={"step": step, "step_started_at": timestamp(self.now)}))
 
-    def _stay(self, status: RolloutStatus) -> None:
+    def _stay(self, status: RolloutStatus) -> RolloutStatus:
         """In its step, whose length is what the spec says now."""
-        step = self._step(status)
-        if step.pause_minutes is None or status.step_started_at is None:
-            self._set(status, phase="Paused", until=None)
-        else:
-            begun = datetime.fromisoformat(status.step_started_at)
-            until = timestamp(begun + timedelta(minutes=step.pause_minutes))
-            self._set(status, phase="Stepping", until=until)
+        minutes = self.policy.steps[status.step - 1].pause_minutes
+        if minutes is None or status.step_started_at is None:
+            return self._set(status, phase="Paused", until=None)
+        until = datetime.fromisoformat(status.step_started_at) + timedelta(minutes=minutes)
+        return self._set(status, phase="Stepping", until=timestamp(until))
 
     def _next_step(self, status: RolloutStatus) -> None:
         if status.step >= len(self.policy.steps):
             self._promote(status)
             return
-        new = _new(status)
+        new = new_of(status)
         if not self.lines[status.member].answers(new):
-            raise _RefusedError(f"{_names(new)} has no ready replica now; ask again when it has")
+            raise _RefusedError(f"{names(new)} has no ready replica now; ask again when it has")
         self._enter(status.model_copy(update={"paused_at": None}), status.step + 1)
 
     def _promote(self, status: RolloutStatus) -> None:
-        new = _new(status)
+        new = new_of(status)
         if not self.lines[status.member].complete(new):
             raise _RefusedError(
-                f"not all replicas of {_names(new)} are ready; ask again when they are"
+                f"not all replicas of {names(new)} are ready; ask again when they are"
             )
         self.moved[status.member] = new
         window = timedelta(minutes=self.policy.rollback_window_minutes)
@@ -337,21 +269,22 @@ class _Turn:
 
     def _undo(self, why: str) -> None:
         assert self.status is not None  # noqa: S101  (callers have looked)
-        self.moved[self.status.member] = _old(self.status)
+        self.moved[self.status.member] = old_of(self.status)
         self._finish("Undone", why)
 
     def _finish(self, phase: str, why: str) -> None:
         assert self.status is not None  # noqa: S101  (callers have looked)
-        told = f"{why}; everyone is told by {_names(_old(self.status))}"
+        why += f"; everyone is told by {names(old_of(self.status))}"
         if self.status.member in self.held:
-            told += "; Retry rolls it out again, or change the member"
-        self._set(self.status, **{**_ended(told), "phase": phase})
+            why += "; Retry rolls it out again, or change the member"
+        self._set(self.status, **{**_ended(why), "phase": phase})
 
     def _hold_back(self, status: RolloutStatus) -> None:
-        self.held[status.member] = digest(_new(status))
+        self.held[status.member] = digest(new_of(status))
 
-    def _set(self, status: RolloutStatus, **changes: object) -> None:
+    def _set(self, status: RolloutStatus, **changes: object) -> RolloutStatus:
         self.status = status.model_copy(update=changes)
+        return self.status
 
     def _begun_later(self, status: RolloutStatus) -> str | None:
         """The step's beginning, moved by the time for which it was paused."""
@@ -363,12 +296,22 @@ class _Turn:
     def _over(self, status: RolloutStatus) -> bool:
         return status.until is not None and datetime.fromisoformat(status.until) <= self.now
 
-    def _step(self, status: RolloutStatus) -> RolloutStep:
-        return self.policy.steps[min(status.step, len(self.policy.steps)) - 1]
-
     def _pending(self, line: Line) -> dict[str, str]:
         stable = {**line.stable, **self.moved.get(line.name, {})}
         return {way: rev for way, rev in line.wanted.items() if stable.get(way, rev) != rev}
+
+    def tell(self) -> None:
+        """Say where it stands."""
+        if self.status is not None:
+            line = self.lines.get(self.status.member) if self.status.phase in UNDER_WAY else None
+            self.status = told(self.status, line, self.policy, self._over(self.status))
+
+    def wait(self) -> float | None:
+        """Seconds until time alone changes something. What is over waits for something else."""
+        if self.status is None or self.status.until is None:
+            return None
+        left = (datetime.fromisoformat(self.status.until) - self.now).total_seconds()
+        return left if left > 0 else OVERDUE
 
     def course(self, line: Line) -> Course:
         """What a member runs in this state."""
@@ -377,68 +320,14 @@ class _Turn:
         mine = status is not None and status.member == line.name
         if mine and status is not None and status.phase in UNDER_WAY:
             asked = status.traffic_percent > 0
-            return Course(stable, _new(status), asked)
-        warm = _old(status) if mine and status and status.phase == "Promoted" else {}
+            return Course(stable, new_of(status), asked)
+        warm = old_of(status) if mine and status and status.phase == "Promoted" else {}
         waits = None
         if line.name in self.held:
-            waits = f"{_names(self._pending(line))} was sent back; Retry, or change the member"
+            waits = f"{names(self._pending(line))} was sent back; Retry, or change the member"
         elif self._pending(line) and status is not None:
-            waits = f"{_names(line.pending)} waits for the rollout of {status.member}"
+            waits = f"{names(line.pending)} waits for the rollout of {status.member}"
         return Course(stable, warm=warm, held_back=self.held.get(line.name), waits=waits)
-
-    def told(self) -> RolloutStatus | None:
-        """The state with what follows from it: shares, and words for people."""
-        status = self.status
-        if status is None:
-            return None
-        steps, line = len(self.policy.steps), self.lines.get(status.member)
-        under_way = status.phase in UNDER_WAY and line is not None
-        answers = under_way and line is not None and line.answers(_new(status))
-        share = self._step(status).traffic_percent if status.step and answers else 0
-        if status.phase in ("Promoted", "Complete"):
-            share = 100
-        message = status.message
-        if under_way and line is not None:
-            message = self._words(status, line, share)
-        elif status.phase == "Promoted":
-            message = (
-                f"everyone is told by {_names(_new(status))}; {_names(_old(status))} is kept warm "
-                f"until {status.until}, and Undo returns to it at once"
-            )
-        state = f"{share} %" if under_way else status.phase.lower()
-        return status.model_copy(
-            update={
-                "steps": steps,
-                "traffic_percent": share,
-                "progress": f"{status.member} {state}",
-                "message": clip(message, 512),
-            }
-        )
-
-    def _words(self, status: RolloutStatus, line: Line, share: int) -> str:
-        new, old = _names(_new(status)), _names(_old(status))
-        paused = "; a person has paused it, and Resume goes on" if status.paused_at else ""
-        if not share and status.step:
-            again = "" if paused else f"; step {status.step} begins anew when it is back"
-            return f"{new} has no ready replica, so its sessions are told by {old}{again}{paused}"
-        if not share:
-            replicas = line.of(_new(status))
-            ready, desired = (sum(counts) for counts in zip(*map(astuple, replicas), strict=True))
-            why = line.fault or f"{ready} of {desired} replicas are ready"
-            return f"{new} gets ready and nobody is told by it yet: {why}{paused}"
-        told = (
-            f"{share} % of new sessions are told by {new}, as many by {old} as its baseline; "
-            f"step {status.step} of {len(self.policy.steps)}"
-        )
-        if paused:
-            return told + paused
-        last = status.step >= len(self.policy.steps)
-        following = "everyone" if last else f"{self.policy.steps[status.step].traffic_percent} %"
-        if status.until is None:
-            return f"{told} waits for a person: Resume goes on to {following}, Abort sends it back"
-        if self._over(status):
-            return f"{told} is over; everyone follows when all replicas are ready"
-        return f"{told}; {following} at {status.until}"
 
 
 def _left(before: RolloutStatus | None) -> RolloutStatus | None:
@@ -457,18 +346,3 @@ def _ended(why: str) -> dict[str, object]:
         "paused_at": None,
         "until": None,
     }
-
-
-def _new(status: RolloutStatus) -> dict[str, str]:
-    return {change.name: change.canary for change in status.revisions}
-
-
-def _old(status: RolloutStatus) -> dict[str, str]:
-    return {change.name: change.stable for change in status.revisions}
-
-
-def _names(revisions: Revisions) -> str:
-    """What people call these revisions: the member's own by its name alone."""
-    return ", ".join(
-        rev if way == FULL else f"{way} {rev}" for way, rev in sorted(revisions.items())
-    )
