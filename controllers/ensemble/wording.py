@@ -28,6 +28,8 @@ def told(status: RolloutStatus, line: Line | None, policy: Rollout, over: bool) 
             share = policy.steps[status.step - 1].traffic_percent
         state = f"{share} %"
         message = _in_a_step(status, policy, over) if share else _with_nobody(status, line)
+        if not line.answers(old_of(status)):
+            message += f"; {old} answers nobody, and Promote gives everyone {new}"
     elif status.phase == "Promoted":
         message = (
             f"everyone is told by {new}; {old} is kept warm until {status.until}, and Undo returns "

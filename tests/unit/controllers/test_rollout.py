@@ -352,6 +352,19 @@ def test_everyone_follows_only_when_all_replicas_are_ready() -> None:
     assert stage.phase == "Promoted"
 
 
+def test_a_stable_revision_that_dies_in_the_middle_is_a_persons_matter() -> None:
+    """A moment without it must not give everyone what was hardly tried."""
+    stage, old, new = begun(steps=[TIMED])
+    stage.ready = lambda name: int(old not in name)
+    stage.look().wait(1)
+    assert stage.route()["revision"] == old
+    assert f"{old} answers nobody, and Promote gives everyone {new}" in stage.status.message
+    assert condition(stage.plan).status == "False"
+    assert stage.ask("Promote").startswith("Done")
+    assert stage.route()["revision"] == new
+    assert condition(stage.plan).status == "True"
+
+
 def test_pause_stops_the_clock_of_a_step() -> None:
     stage, *_ = begun(steps=[TIMED])
     stage.wait(4)
