@@ -189,14 +189,18 @@ class _Turn:
         if status.phase == "Promoted" and self._over(status):
             why = f"{names(new_of(status))} is everyone's; {names(old_of(status))} was let go"
             self._set(status, **_ended(why))
-        if status.phase not in UNDER_WAY or status.paused_at is not None:
+        last = len(self.policy.steps)
+        if status.phase not in UNDER_WAY:
+            return
+        if status.step > last:  # steps were taken out; the last one begins anew
+            status = self._set(status, step=last, step_started_at=None)
+        if status.paused_at is not None:
             return
         line, new = self.lines[status.member], new_of(status)
-        last = len(self.policy.steps)
         if not (line.answers(new) if status.step else line.complete(new)):
             self._set(status, phase="Starting", step_started_at=None, until=None)
-        elif status.step_started_at is None or status.step > last:
-            self._enter(status, min(max(status.step, 1), last))
+        elif status.step_started_at is None:
+            self._enter(status, max(status.step, 1))
         else:
             stays = self._stay(status)
             if self._over(stays) and (status.step < last or line.complete(new)):
