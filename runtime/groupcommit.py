@@ -2,8 +2,11 @@
 disk goes together in the next."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -28,8 +31,10 @@ class GroupCommit(Generic[Item, Result]):
         self._write = write
         self._bound = bound
         self._pending: list[tuple[Item, asyncio.Future[Result]]] = []
-        self._flush: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._busy = False
+        # A queue and a thread, where an executor would take three times as long for each batch.
+        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
     async def submit(self, item: Item) -> Result:
         """Write one item; returns once it is durable.
@@ -39,34 +44,86 @@ class GroupCommit(Generic[Item, Result]):
         """
         if len(self._pending) >= self._bound:
             raise BacklogFullError(f"{self._bound} writes are waiting")
-        done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Result] = loop.create_future()
         self._pending.append((item, done))
-        if self._flush is None or self._flush.done():
-            self._flush = asyncio.create_task(self._run())
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._begin, loop)  # with what else arrives in this turn of the loop
         return await done
 
     async def run(self, work: Callable[[], Found]) -> Found:
         """Do something in the thread that writes: between two batches, never beside one."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Found] = loop.create_future()
+
+        def do() -> None:
+            try:
+                found = work()
+            except BaseException as error:
+                _tell(loop, _fail, [done], error)
+            else:
+                _tell(loop, _succeed, [done], [found])
+
+        self._hand_over(do)
+        return await done
 
     async def close(self) -> None:
         """Write what is waiting, then end the thread."""
-        if self._flush is not None:
-            await self._flush
-        self._thread.shutdown()
+        while self._busy:
+            await self.run(lambda: None)
+        if self._thread.is_alive():
+            self._work.put(None)
+            self._thread.join()
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._pending:
-            batch, self._pending = self._pending, []
-            items = [item for item, _ in batch]
-            try:
-                results = await loop.run_in_executor(self._thread, self._write, items)
-            except Exception as error:  # whatever the disk said belongs to those who asked
-                for _, done in batch:
-                    if not done.done():
-                        done.set_exception(error)
-                continue
-            for (_, done), result in zip(batch, results, strict=True):
-                if not done.done():
-                    done.set_result(result)
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        batch, self._pending = self._pending, []
+        self._busy = bool(batch)
+        if batch:
+            self._hand_over(partial(self._commit, batch, loop))
+
+    def _commit(
+        self, batch: list[tuple[Item, asyncio.Future[Result]]], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        waiting = [done for _, done in batch]
+        try:
+            results = self._write([item for item, _ in batch])
+        except Exception as error:  # whatever the disk said belongs to those who asked
+            _tell(loop, self._end, loop, _fail, waiting, error)
+        else:
+            _tell(loop, self._end, loop, _succeed, waiting, results)
+
+    def _end(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        told: Callable[..., None],
+        *outcome: object,
+    ) -> None:
+        self._begin(loop)  # first, so that the disk is never waited for twice
+        told(*outcome)
+
+    def _hand_over(self, work: Callable[[], None]) -> None:
+        if self._thread.ident is None:
+            self._thread.start()
+        self._work.put(work)
+
+    def _serve(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, told: Callable[..., None], *outcome: object) -> None:
+    with suppress(RuntimeError):  # the loop ended, and with it whoever waited
+        loop.call_soon_threadsafe(told, *outcome)
+
+
+def _succeed(waiting: Sequence["asyncio.Future[Result]"], results: Sequence[Result]) -> None:
+    for done, result in zip(waiting, results, strict=True):
+        if not done.done():
+            done.set_result(result)
+
+
+def _fail(waiting: Sequence["asyncio.Future[Result]"], error: BaseException) -> None:
+    for done in waiting:
+        if not done.done():
+            done.set_exception(error)

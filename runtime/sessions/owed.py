@@ -1,15 +1,14 @@
 """Turns of decisions that are already in the log and that the store has not taken: they are offered
-again until it does, so that a retry with the same Idempotency-Key finds its decision."""
+until it does, so that a retry with the same Idempotency-Key finds its decision."""
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
 from runtime.audit import Record
 from runtime.groupcommit import BacklogFullError
-from runtime.sessions.store import SessionDeletedError, TurnLostError, UnknownSessionError
 
 log = structlog.get_logger(__name__)
 
@@ -19,23 +18,32 @@ RETRY_SECONDS = 0.5
 MAX_RETRY_SECONDS = 10.0
 
 
+#: Turns that are offered at once.
+_BATCH = 256
+
+
 class Owed:
     """What is owed to a store.
 
     Args:
-        note: takes the turn of a logged decision.
+        note: takes the turns of logged decisions, in order; returns what stands in the way of each
+            for good. One that it has taken before is none the worse for it.
         refusals: what it raises when it cannot do so now.
+        delay: seconds until a turn is first offered, so that several go together; None: as long as
+            until it is offered again.
     """
 
     def __init__(
         self,
-        note: Callable[[Record], Awaitable[None]],
+        note: Callable[[Sequence[Record]], Awaitable[Sequence[Exception | None]]],
         refusals: tuple[type[Exception], ...],
+        delay: float | None = None,
     ) -> None:
         self._note = note
         self._refusals = refusals
+        self._delay = delay
         self._owed: dict[str, Record] = {}
-        self._retry: asyncio.Task[None] | None = None
+        self._offering: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._owed)
@@ -49,41 +57,45 @@ class Owed:
         if len(self._owed) >= BOUND:
             raise BacklogFullError(f"{len(self._owed)} turns wait for the session store")
 
-    def of(self, session: str) -> list[Record]:
-        """What of a session still waits, in the order of its turns."""
-        waiting = [record for record in self._owed.values() if record.session == session]
-        return sorted(waiting, key=lambda record: record.place.turn if record.place else 0)
+    def of(self, session: str) -> bool:
+        """Whether a turn of this session still waits."""
+        return any(record.session == session for record in self._owed.values())
 
     def owe(self, record: Record) -> None:
-        """Offer this turn again, a little later and until it is taken."""
+        """Offer this turn, a little later and until it is taken."""
         self._owed[record.id] = record
-        if self._retry is None or self._retry.done():
-            self._retry = asyncio.create_task(self._keep_trying())
+        if self._offering is None or self._offering.done():
+            self._offering = asyncio.create_task(self._keep_offering())
 
     async def settle(self) -> bool:
-        """Offer everything now; returns whether nothing is owed any more."""
-        for record in list(self._owed.values()):
+        """Offer what is owed now; returns whether all of it was taken."""
+        waiting = list(self._owed.values())
+        for at in range(0, len(waiting), _BATCH):
+            batch = waiting[at : at + _BATCH]
             try:
-                await self._note(record)
+                faults = await self._note(batch)
             except self._refusals as error:
-                log.warning("turn_not_noted", decision=record.id, reason=str(error))
+                log.warning("turns_not_noted", turns=len(self._owed), reason=str(error))
                 return False
-            except (TurnLostError, UnknownSessionError, SessionDeletedError) as error:
-                log.warning("turn_overtaken", decision=record.id, reason=type(error).__name__)
-            self._owed.pop(record.id, None)
+            for record, fault in zip(batch, faults, strict=True):
+                self._owed.pop(record.id, None)
+                if fault is not None:
+                    log.warning("turn_overtaken", decision=record.id, reason=type(fault).__name__)
         return True
 
     async def close(self) -> None:
         """Try once more. What is then still owed is caught up from the log at the next start."""
-        if self._retry is not None:
-            self._retry.cancel()
-            await asyncio.gather(self._retry, return_exceptions=True)
+        if self._offering is not None:
+            self._offering.cancel()
+            await asyncio.gather(self._offering, return_exceptions=True)
         await self.settle()
 
-    async def _keep_trying(self) -> None:
-        pause = RETRY_SECONDS
+    async def _keep_offering(self) -> None:
+        pause, refused = RETRY_SECONDS if self._delay is None else self._delay, False
         while self._owed:
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  (jitter)
-            pause = min(MAX_RETRY_SECONDS, pause * 2)
-            await self.settle()
-        log.info("turns_noted")
+            if not await self.settle():
+                pause = min(MAX_RETRY_SECONDS, max(RETRY_SECONDS, pause * 2))
+                refused = True
+        if refused or self._delay is None:
+            log.info("turns_noted")

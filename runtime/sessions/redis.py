@@ -14,7 +14,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -333,11 +333,17 @@ class RedisSessions:
         records = await asyncio.to_thread(decisions.readable, numbers)
         for record in records:
             if record.place is not None:
-                with suppress(TurnLostError, UnknownSessionError, SessionDeletedError):
-                    await self._offer(record)
+                await self._taken(record)
 
-    async def _offer(self, record: Record) -> None:
-        await self._note(record, "")
+    async def _offer(self, records: Sequence[Record]) -> list[Exception | None]:
+        return [await self._taken(record) for record in records]
+
+    async def _taken(self, record: Record) -> Exception | None:
+        try:
+            await self._note(record, "")
+        except (TurnLostError, UnknownSessionError, SessionDeletedError) as fault:
+            return fault
+        return None
 
     async def _note(self, record: Record, token: str) -> None:
         place, session = record.place, record.session

@@ -1,9 +1,10 @@
 """The embedded store: SQLite on the volume of the one gateway that owns it.
 
 A turn follows from its decision record, so the log is the truth: once logged a decision is final,
-the game gets its answer, and a turn that the disk refuses is noted later. What a killed gateway had
-logged and not yet noted is caught up at the next start. Claims live in this process alone: they
-end with it, and nobody else could have one.
+the game gets its answer, and its turn is noted a moment later, together with others, or when the
+disk takes it again. What a killed gateway had logged and not yet noted is caught up at the next
+start. Meanwhile the next turn follows upon what is in memory. Claims live in this process alone:
+they end with it, and nobody else could have one.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from runtime.groupcommit import BacklogFullError, GroupCommit
 from runtime.sessions import statements as sql
 from runtime.sessions.owed import Owed
 from runtime.sessions.schema import prepare
+from runtime.sessions.standing import Standing, Standings
 from runtime.sessions.store import (
     Allows,
     Assign,
@@ -33,7 +35,6 @@ from runtime.sessions.store import (
     SessionDeletedError,
     StoreUnavailableError,
     Summary,
-    Turn,
     TurnLostError,
     TurnUnderWayError,
     begun,
@@ -47,6 +48,8 @@ _Operation = Callable[[sqlite3.Connection], Any]
 _CATCH_UP_BATCH = 500
 #: Sessions forgotten in one write, so that a sweep holds nobody up.
 _SWEEP_BATCH = 200
+#: So long a logged turn waits for others to be noted with it, in seconds.
+NOTE_SECONDS = 0.05
 
 
 class SqliteSessions:
@@ -66,7 +69,10 @@ class SqliteSessions:
         self._reader.execute("PRAGMA query_only = ON")
         self._commit: GroupCommit[_Operation, Any] = GroupCommit("sessions", self._write)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sessions-read")
-        self._owed = Owed(self._note, (sqlite3.Error, BacklogFullError))
+        self._owed = Owed(self._note, (sqlite3.Error, BacklogFullError), NOTE_SECONDS)
+        self._standings = Standings()
+        #: Sessions whose turn is being noted outside of the order.
+        self._late: list[str] = []
         #: By session: the claim's token and when it ends.
         self._claims: dict[str, tuple[str, float]] = {}
         self._log: DecisionLog | None = None
@@ -88,45 +94,43 @@ class SqliteSessions:
 
     async def get(self, session: str) -> Session:
         """See SessionStore."""
+        known = self._standings.get(session, self._since())
+        if known is not None:
+            return known.session
+        await self._owed.settle()
         return await self.read(lambda db: sql.session(db, session, self._since()))
 
     async def by_player(self, player: str, limit: int) -> list[Session]:
         """See SessionStore."""
+        await self._owed.settle()
         return await self.read(lambda db: sql.by_player(db, player, self._since(), limit))
 
     async def delete(self, session: str) -> None:
         """See SessionStore."""
         with suppress(SessionDeletedError):
             await self.get(session)
+            await self._owed.settle()
             await self._change(lambda db: sql.delete(db, session, time.time()))
+        self._standings.change(session, lambda _: None)
         await self._commit.run(self._wipe)
 
     async def begin(self, session: str, key: str | None, lease: float) -> Claim | Decided:
         """See SessionStore."""
         self._owed.check()
-        waiting = self._owed.of(session)
-        for record in waiting:
-            if key is not None and record.idempotency_key == key:
-                return Decided(record.id, record)
         token = secrets.token_hex(8)
         taken_for = self._take(session, token, lease)
         try:
-            found, decided = await self.read(lambda db: self._look(db, session, key))
+            known = self._standings.get(session, self._since()) or await self._load(session)
         except BaseException:
             self._let_go(session, token)
             raise
+        decided = known.keys.get(key) if key is not None else None
         if decided is not None:
             self._let_go(session, token)
             return Decided(decided)
         if taken_for is not None:
             raise TurnUnderWayError(session, taken_for)
-        unseen = [
-            Turn(record.place.turn, record.question, record.result.decision)
-            for record in waiting
-            if record.place and record.place.turn > found.session.turns
-        ]
-        number = max([found.session.turns, *(turn.number for turn in unseen)]) + 1
-        return Claim(found.session, number, token, (*found.turns, *unseen), found.facts)
+        return Claim(known.session, known.session.turns + 1, token, known.turns, known.facts)
 
     async def confirm(self, claim: Claim, lease: float) -> None:
         """See SessionStore."""
@@ -140,11 +144,16 @@ class SqliteSessions:
         self._let_go(claim.session.id, claim.token)
 
     async def finish(self, claim: Claim, record: Record) -> None:
-        """See SessionStore. A turn that the disk refuses is owed: its decision is logged."""
+        """See SessionStore. The turn is owed to the file: its decision is logged."""
         try:
-            await self._note(record)
-        except (sqlite3.Error, BacklogFullError):
-            self._owed.owe(record)
+            id, at = claim.session.id, time.time()
+            known = None if id in self._late else self._standings.get(id, self._since())
+            after = known and known.after(record, at)
+            if after is not None:
+                self._standings.put(after)
+                self._owed.owe(record)
+            else:
+                await self._finish_late(id, record)
         finally:
             self._let_go(claim.session.id, claim.token)
 
@@ -155,6 +164,7 @@ class SqliteSessions:
             sql.session(db, session, self._since())
             return sql.decisions(db, session, limit)
 
+        await self._owed.settle()
         return await self.read(read)
 
     async def record(self, decision: str) -> Record | None:
@@ -164,6 +174,7 @@ class SqliteSessions:
     async def summarise(self, session: str, summary: Summary) -> None:
         """See SessionStore."""
         await self._change(lambda db: sql.summarise(db, session, summary))
+        self._standings.change(session, lambda known: known.told_in_short(summary))
 
     async def facts(self, session: str) -> list[Fact]:
         """See SessionStore."""
@@ -181,7 +192,9 @@ class SqliteSessions:
             sql.session(db, session, self._since())
             return sql.pin(db, session, text, time.time())
 
-        return await self._change(change)
+        fact = await self._change(change)
+        self._standings.change(session, lambda known: known.with_fact(fact, time.time()))
+        return fact
 
     async def unpin(self, session: str, fact: str) -> None:
         """See SessionStore."""
@@ -191,9 +204,11 @@ class SqliteSessions:
             sql.unpin(db, session, fact, time.time())
 
         await self._change(change)
+        self._standings.change(session, lambda known: known.without_fact(fact, time.time()))
 
     async def sweep(self, allows: Allows = whatever) -> int:
         """See SessionStore."""
+        await self._owed.settle()
         await self._mark()
         if not allows(*await self.read(lambda db: sql.expired(db, self._since()))):
             return 0
@@ -243,16 +258,34 @@ class SqliteSessions:
         """A session that was last written before this has expired."""
         return time.time() - self._lifetime()
 
-    def _look(
-        self, db: sqlite3.Connection, session: str, key: str | None
-    ) -> tuple[Claim, str | None]:
-        found = sql.session(db, session, self._since())
-        decided = None if key is None else sql.decided(db, session, key)
-        turns = sql.turns(db, session, found.first_turn)
-        return Claim(found, 0, "", tuple(turns), tuple(sql.facts(db, session))), decided
+    async def _load(self, session: str) -> Standing:
+        """Read a session from the file, as soon as that has all of it."""
+        if self._owed.of(session) and not await self._owed.settle():
+            raise BacklogFullError("turns of this session wait for the volume")
+        changes = self._standings.changes
+        found = await self.read(lambda db: sql.standing(db, session, self._since()))
+        if changes == self._standings.changes:
+            self._standings.put(found)
+        return found
 
-    async def _note(self, record: Record) -> None:
-        await self._change(lambda db: sql.note(db, record, time.time()))
+    async def _finish_late(self, session: str, record: Record) -> None:
+        """Note a turn of a session that is not in memory, or not as it was claimed. Until the file
+        has it nobody else goes by what is in memory."""
+        self._late.append(session)
+        try:
+            await self._owed.settle()
+            (fault,) = await self._note([record])
+        except (sqlite3.Error, BacklogFullError):
+            self._owed.owe(record)
+            return
+        finally:
+            self._late.remove(session)
+            self._standings.change(session, lambda _: None)
+        if fault is not None:
+            raise fault
+
+    async def _note(self, records: Sequence[Record]) -> list[Exception | None]:
+        return await self._change(partial(sql.note_each, records, time.time()))
 
     def _take(self, session: str, token: str, lease: float) -> float | None:
         """Claim the session; else returns for how many seconds somebody else still has it."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from runtime.audit import Record
 from runtime.audit.log import number_of
+from runtime.sessions.standing import Standing
 from runtime.sessions.store import (
     FACTS,
     MAX_FACTS,
@@ -56,6 +57,28 @@ def session(db: sqlite3.Connection, wanted: str, since: float) -> Session:
     raise UnknownSessionError(wanted) if gone is None else SessionDeletedError(wanted)
 
 
+def standing(db: sqlite3.Connection, wanted: str, since: float) -> Standing:
+    """The session as it stands, if it was written after ``since``.
+
+    Raises:
+        UnknownSessionError, SessionDeletedError
+    """
+    found = session(db, wanted, since)
+    touched = db.execute("SELECT touched FROM session WHERE id = ?", (wanted,)).fetchone()
+    keys = db.execute(
+        "SELECT idempotency_key, decision FROM turn "
+        "WHERE session = ? AND idempotency_key IS NOT NULL",
+        (wanted,),
+    )
+    return Standing(
+        found,
+        tuple(turns(db, wanted, found.first_turn)),
+        tuple(facts(db, wanted)),
+        {str(key): str(decision) for key, decision in keys},
+        float(touched[0]),
+    )
+
+
 def by_player(db: sqlite3.Connection, player: str, since: float, limit: int) -> list[Session]:
     """The sessions of a player, newest first."""
     rows = db.execute(
@@ -75,14 +98,6 @@ def turns(db: sqlite3.Connection, wanted: str, first: int) -> list[Turn]:
     return [Turn(*row) for row in reversed(rows)]
 
 
-def decided(db: sqlite3.Connection, wanted: str, key: str) -> str | None:
-    """The decision that was made under that key."""
-    row = db.execute(
-        "SELECT decision FROM turn WHERE session = ? AND idempotency_key = ?", (wanted, key)
-    ).fetchone()
-    return None if row is None else str(row[0])
-
-
 def decisions(db: sqlite3.Connection, wanted: str, limit: int) -> list[str]:
     """Ids of its decisions, newest first."""
     rows = db.execute(
@@ -100,6 +115,13 @@ def note(db: sqlite3.Connection, record: Record, at: float) -> Exception | None:
     # The log's batches may be noted out of order: only an unbroken beginning counts.
     db.execute("UPDATE progress SET noted = ? WHERE noted = ?", (entry + 1, entry))
     return fault
+
+
+def note_each(
+    records: Sequence[Record], at: float, db: sqlite3.Connection
+) -> list[Exception | None]:
+    """Note logged decisions in order; what stands in the way of each."""
+    return [note(db, record, at) for record in records]
 
 
 def noted(db: sqlite3.Connection) -> int:
