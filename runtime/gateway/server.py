@@ -2,6 +2,7 @@
 finishes what has begun, then closes the log."""
 
 import asyncio
+import gc
 from socket import socket
 from types import FrameType
 
@@ -14,6 +15,10 @@ from runtime.gateway.settings import Settings
 from runtime.protocol.door import Door
 
 log = structlog.get_logger(__name__)
+
+#: Objects that a generation may grow by before the garbage collector looks at it. What the gateway
+#: makes is let go of by counting references, nearly all of it, so looking often finds little.
+GC_THRESHOLDS = (10_000, 20, 50)
 
 
 class DrainingServer(uvicorn.Server):
@@ -34,6 +39,7 @@ class DrainingServer(uvicorn.Server):
             self._grpc = Door(self._gateway)
             await self._grpc.open()
             self._gateway.closes_after(self._grpc.close)
+            _settle_memory()
 
     async def serve(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         """Serve until told to stop."""
@@ -70,6 +76,14 @@ class DrainingServer(uvicorn.Server):
             self.should_exit = True
 
 
+def _settle_memory() -> None:
+    """Leave what is there for good, modules and schemas, to no garbage collection any more: going
+    through all of it took 50 ms each time, in the middle of answers."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
 def run(settings: Settings) -> None:
     """Serve until a signal."""
     app, gateway = create(settings)
@@ -80,6 +94,7 @@ def run(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nobody asks for the address of a client
         timeout_graceful_shutdown=settings.drain_seconds,
         ws_max_size=settings.max_request_bytes,
         ws_max_queue=4,

@@ -14,7 +14,7 @@ from typing import Literal
 from crds.routes import Route
 from runtime.audit import Place
 from runtime.sessions.store import Claim, Summary, Turn
-from runtime.sessions.tokens import Cost
+from runtime.sessions.tokens import at_most
 
 Handover = Literal["Summarize", "Truncate"]
 
@@ -27,14 +27,13 @@ def cast_of(routes: Sequence[Route]) -> str | None:
     return sha256("\n".join(told_by).encode()).hexdigest()[:16]
 
 
-def place_of(claim: Claim, cast: str | None, room: int, cost: Cost, policy: Handover) -> Place:
+def place_of(claim: Claim, cast: str | None, room: int, policy: Handover) -> Place:
     """Where the claimed turn stands.
 
     Args:
         claim: the turn and the session before it.
         cast: who tells it.
         room: tokens that summary and turns may have in the smallest prompt.
-        cost: tokens of a turn's text.
         policy: what a new chapter begins with.
     """
     session = claim.session
@@ -42,14 +41,14 @@ def place_of(claim: Claim, cast: str | None, room: int, cost: Cost, policy: Hand
     reason: Literal["WindowFull", "ModelsChanged"] | None = None
     if claim.turns and session.cast is not None and cast != session.cast:
         reason = "ModelsChanged"
-    elif len(claim.turns) > 1 and not _fits(claim, room, cost, policy):
+    elif len(claim.turns) > 1 and not _fits(claim, room, policy):
         reason = "WindowFull"
     if reason is None:
         return Place(
             turn=claim.number, chapter=session.chapter, first_turn=session.first_turn, cast=cast
         )
     summary = session.summary if policy == "Summarize" else None
-    carried = carried_over(claim.turns, summary, room, cost)
+    carried = carried_over(claim.turns, summary, room)
     return Place(
         turn=claim.number,
         chapter=session.chapter + 1,
@@ -59,22 +58,20 @@ def place_of(claim: Claim, cast: str | None, room: int, cost: Cost, policy: Hand
     )
 
 
-def carried_over(
-    turns: Sequence[Turn], summary: Summary | None, room: int, cost: Cost
-) -> Sequence[Turn]:
+def carried_over(turns: Sequence[Turn], summary: Summary | None, room: int) -> Sequence[Turn]:
     """The turns that a new chapter begins with: those that the summary does not tell of, as far as
     they fit into half of the room; the last one always."""
     through = summary.through if summary else 0
     told = [turn for turn in turns[:-1] if turn.number > through]
-    kept = latest([*told, turns[-1]], room // 2, cost)
+    kept = latest([*told, turns[-1]], room // 2)
     return kept or turns[-1:]
 
 
-def latest(turns: Sequence[Turn], room: int, cost: Cost) -> Sequence[Turn]:
+def latest(turns: Sequence[Turn], room: int) -> Sequence[Turn]:
     """The last of these turns that fit together, oldest first."""
     left, first = room, len(turns)
     while first > 0:
-        left -= price(turns[first - 1], cost)
+        left -= turns[first - 1].tokens
         if left < 0:
             break
         first -= 1
@@ -86,13 +83,8 @@ def untold(turns: Sequence[Turn], summary: Summary | None) -> Sequence[Turn]:
     return [turn for turn in turns if summary is None or turn.number > summary.through]
 
 
-def price(turn: Turn, cost: Cost) -> int:
-    """Tokens of a turn in a prompt: question, decision, and what stands between them."""
-    return cost(turn.question) + cost(turn.decision) + 2
-
-
-def _fits(claim: Claim, room: int, cost: Cost, policy: Handover) -> bool:
+def _fits(claim: Claim, room: int, policy: Handover) -> bool:
     whole = claim.turns[0].number <= max(1, claim.session.first_turn)
     summary = claim.session.summary if policy == "Summarize" else None
-    tokens = sum(price(turn, cost) for turn in claim.turns)
-    return whole and tokens + (cost(summary.text) if summary else 0) <= room
+    tokens = sum(turn.tokens for turn in claim.turns)
+    return whole and tokens + (at_most(summary.text) if summary else 0) <= room

@@ -9,10 +9,12 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, Literal, Protocol
 
 from runtime.audit import DecisionLog, Record
+from runtime.sessions.tokens import at_most
 
 Context = str | Mapping[str, Any]
 #: From the id of a new session to its arm, if there is any.
@@ -95,13 +97,18 @@ class Session:
     arm: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Turn:
     """What was asked and decided."""
 
     number: int
     question: str
     decision: str
+
+    @cached_property
+    def tokens(self) -> int:
+        """Tokens in a prompt, at most: question, decision, and what stands between them."""
+        return at_most(self.question) + at_most(self.decision) + 2
 
 
 @dataclass(frozen=True, slots=True)

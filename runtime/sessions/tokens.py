@@ -7,11 +7,7 @@ is counted by the byte; so are digits, signs and everything beyond ASCII.
 """
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
-
-#: Tokens of a text, at most.
-Cost = Callable[[str], int]
 
 _WORD = re.compile(r" ?[A-Za-z]+")
 #: Letters that no word has so: five consonants in a row, or no vowel among four; a capital after a
@@ -40,15 +36,15 @@ def at_most(text: str) -> int:
     return tokens
 
 
-def clip(text: str, tokens: int, cost: Cost = at_most) -> str:
+def clip(text: str, tokens: int) -> str:
     """As much of the beginning as has no more than so many tokens, with a mark where it was cut."""
     text = text.strip()
-    if cost(text) <= tokens:
+    if at_most(text) <= tokens:
         return text
     low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
-        if cost(f"{text[:middle].rstrip()}…") <= tokens:
+        if at_most(f"{text[:middle].rstrip()}…") <= tokens:
             low = middle
         else:
             high = middle - 1

@@ -26,7 +26,7 @@ from runtime.prompts import DEFAULTS, NAMES, TemplateError, Trusted, template
 from runtime.prompts import harmless as cleaned
 from runtime.sessions import Fact, Summary, Turn
 from runtime.sessions.chapters import latest
-from runtime.sessions.tokens import Cost, at_most, clip
+from runtime.sessions.tokens import at_most, clip
 
 #: Bounds in characters of what the operator's texts and a request's context may take of a prompt.
 #: The API refuses longer roles and questions.
@@ -64,19 +64,31 @@ class Draft:
     scene: Scene
     system: str
     traceparent: str | None
-    cost: Cost
     #: Tokens that summary and turns may have.
     room: int
 
-    def prompt(self, summary: Summary | None, turns: Sequence[Turn]) -> Prompt:
-        """The whole of it: the summary, and as many of the latest turns as fit."""
-        summary = _summary(summary, self.room // 2, self.cost)
-        left = self.room - (self.cost(summary.text) + 1 if summary else 0)
-        turns = [_harmless(turn) for turn in turns]
-        told = latest(turns, left, self.cost) or _last(turns, left, self.cost)
-        scene = replace(self.scene, summary=summary, turns=told)
-        user = _user(self.config, scene)
-        return _prompt(self.route, scene, self.system, user, self.traceparent)
+    def user(self, summary: Summary | None, turns: Sequence[Turn]) -> str:
+        """The user's turn, with the summary and as many of the latest turns as fit. They are
+        harmless already."""
+        summary = _summary(summary, self.room // 2)
+        left = self.room - (at_most(summary.text) + 1 if summary else 0)
+        told = latest(turns, left) or _last(turns, left)
+        return _user(self.config, replace(self.scene, summary=summary, turns=told))
+
+
+def prompts(
+    drafts: Sequence[Draft], summary: Summary | None, turns: Sequence[Turn]
+) -> list[Prompt]:
+    """The whole of each draft. Members with as much room are told the same, made once."""
+    turns = [_harmless(turn) for turn in turns]
+    users: dict[tuple[object, ...], str] = {}
+    made = []
+    for each in drafts:
+        like = each.room, each.scene.session_context, each.scene.context
+        if like not in users:
+            users[like] = each.user(summary, turns)
+        made.append(_prompt(each.route, each.scene, each.system, users[like], each.traceparent))
+    return made
 
 
 def draft(
@@ -84,20 +96,19 @@ def draft(
     route: Route,
     scene: Scene,
     traceparent: str | None,
-    cost: Cost = at_most,
     reserve: int = 0,
 ) -> Draft:
     """What has its place in a member's prompt before the tale does. ``reserve`` is how many tokens
     are left for what is added to it later."""
     bare = replace(scene, session_context=None, context=None, summary=None, turns=())
     answer = _prompt(route, scene, "", "", None).max_tokens
-    left = window(config, route) - answer - TEMPLATE - reserve - cost(_user(config, bare))
-    system = _system(config, route, left, cost)
-    left -= cost(system)
-    contexts = [_context(each, left // 4, cost) for each in (scene.session_context, scene.context)]
-    left -= sum(cost(each) + 1 for each in contexts if each)
+    left = window(config, route) - answer - TEMPLATE - reserve - at_most(_user(config, bare))
+    system = _system(config, route, left)
+    left -= at_most(system)
+    contexts = [_context(each, left // 4) for each in (scene.session_context, scene.context)]
+    left -= sum(at_most(each) + 1 for each in contexts if each)
     told = replace(bare, session_context=contexts[0], context=contexts[1])
-    return Draft(config, route, told, system, traceparent, cost, max(0, left))
+    return Draft(config, route, told, system, traceparent, max(0, left))
 
 
 def build(
@@ -105,12 +116,11 @@ def build(
     route: Route,
     scene: Scene,
     traceparent: str | None,
-    cost: Cost = at_most,
     reserve: int = 0,
 ) -> Prompt:
     """The prompt of one member. ``reserve``: see draft."""
-    made = draft(config, route, scene, traceparent, cost, reserve)
-    return made.prompt(scene.summary, scene.turns)
+    made = draft(config, route, scene, traceparent, reserve)
+    return prompts([made], scene.summary, scene.turns)[0]
 
 
 def window(config: GatewayConfig, route: Route) -> int:
@@ -175,11 +185,11 @@ def _prompt(route: Route, scene: Scene, system: str, user: str, traceparent: str
     )
 
 
-def _system(config: GatewayConfig, route: Route, tokens: int, cost: Cost) -> str:
+def _system(config: GatewayConfig, route: Route, tokens: int) -> str:
     """The system's words. Where the window is too small for all of them, the lore is cut."""
     told = config.prompts.get(SYSTEM), config.title, config.persona, route.role or ""
-    left = tokens - cost(_introduction(*told, lore=""))
-    lore = clip(_clip(config.lore, LORE), max(0, left), cost)
+    left = tokens - at_most(_introduction(*told, lore=""))
+    lore = clip(_clip(config.lore, LORE), max(0, left))
     return _introduction(*told, lore=lore)
 
 
@@ -225,33 +235,33 @@ def _filled(name: str, source: str | None, values: Mapping[str, Any]) -> str:
     return template(DEFAULTS[name]).render(values)
 
 
-def _context(context: str | Mapping[str, Any] | None, tokens: int, cost: Cost) -> str:
+def _context(context: str | Mapping[str, Any] | None, tokens: int) -> str:
     if not context:
         return ""
-    return clip(harmless(_as_text(context), CONTEXT), max(0, tokens), cost)
+    return clip(harmless(_as_text(context), CONTEXT), max(0, tokens))
 
 
-def _summary(summary: Summary | None, tokens: int, cost: Cost) -> Summary | None:
+def _summary(summary: Summary | None, tokens: int) -> Summary | None:
     if summary is None:
         return None
-    text = clip(harmless(summary.text, SUMMARY), max(0, tokens), cost)
+    text = clip(harmless(summary.text, SUMMARY), max(0, tokens))
     return replace(summary, text=text) if text else None
 
 
-def _last(turns: Sequence[Turn], tokens: int, cost: Cost) -> list[Turn]:
+def _last(turns: Sequence[Turn], tokens: int) -> list[Turn]:
     """Of the last turn as much as fits, where it does not fit whole."""
     if not turns or tokens < 16:
         return []
     half = tokens // 2 - 2
-    question, decision = (
-        clip(text, half, cost) for text in (turns[-1].question, turns[-1].decision)
-    )
+    question, decision = (clip(text, half) for text in (turns[-1].question, turns[-1].decision))
     return [replace(turns[-1], question=question, decision=decision)]
 
 
+@lru_cache(maxsize=8192)  # a turn is told again and again
 def _harmless(turn: Turn) -> Turn:
     question, decision = (harmless(text, len(text)) for text in (turn.question, turn.decision))
-    return replace(turn, question=question, decision=decision)
+    told = replace(turn, question=question, decision=decision)
+    return turn if told == turn else told
 
 
 def _choices(options: Sequence[str]) -> str:

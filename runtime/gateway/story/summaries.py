@@ -18,8 +18,7 @@ from runtime.gateway.members.voices import Seat
 from runtime.gateway.story.paying import UNPAID, Payer
 from runtime.gateway.story.prompt import SUMMARY, TEMPLATE, harmless, window
 from runtime.sessions import SessionStore, StoreUnavailableError, Summary, Turn
-from runtime.sessions.chapters import price
-from runtime.sessions.tokens import Cost, at_most, clip
+from runtime.sessions.tokens import at_most, clip
 
 log = structlog.get_logger(__name__)
 
@@ -109,20 +108,19 @@ def ask(
     route: Route,
     before: Summary | None,
     turns: Sequence[Turn],
-    cost: Cost = at_most,
 ) -> tuple[Prompt, int]:
     """What the member is asked, and the last turn that its answer will tell of: as many turns as
     fit, the oldest first, one at least."""
-    left = window(config, route) - TOKENS - TEMPLATE - cost(_SYSTEM) - cost(_TASK) - 16
+    left = window(config, route) - TOKENS - TEMPLATE - at_most(_SYSTEM) - at_most(_TASK) - 16
     told = [harmless(before.text, SUMMARY)] if before else []
-    left -= sum(cost(text) for text in told)
+    left -= sum(at_most(text) for text in told)
     through = turns[0].number
     for at, turn in enumerate(turns):
         words = f"{harmless(turn.question, 4096)} {harmless(turn.decision, 4096)}"
-        if at > 0 and price(turn, cost) > left:
+        if at > 0 and turn.tokens > left:
             break
-        told.append(clip(words, max(64, left), cost))
-        left -= price(turn, cost)
+        told.append(clip(words, max(64, left)))
+        left -= turn.tokens
         through = turn.number
     tale = "\n".join(told)
     prompt = Prompt.of(

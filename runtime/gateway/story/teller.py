@@ -32,7 +32,7 @@ from runtime.gateway.story.audience import Audience
 from runtime.gateway.story.meaning import Meaning
 from runtime.gateway.story.paying import Payer, Tariff, within_caps
 from runtime.gateway.story.poll import Ask, Watch, poll, unwatched
-from runtime.gateway.story.prompt import Scene, draft
+from runtime.gateway.story.prompt import Scene, draft, prompts
 from runtime.gateway.story.recall import Answered, Lookup, Recall, key_of
 from runtime.gateway.story.ruling import drafting, rule
 from runtime.gateway.story.summaries import Chronicle
@@ -49,8 +49,7 @@ from runtime.sessions import (
     UnknownSessionError,
     now,
 )
-from runtime.sessions.chapters import cast_of, place_of, price, untold
-from runtime.sessions.tokens import at_most
+from runtime.sessions.chapters import cast_of, place_of, untold
 
 log = structlog.get_logger(__name__)
 
@@ -346,7 +345,7 @@ class Teller:
             return
         tale = untold(claim.turns, claim.session.summary)
         last = Turn(claim.number, record.question, record.result.decision)
-        if tale and sum(price(turn, at_most) for turn in (*tale, last)) > space // 2:
+        if tale and sum(turn.tokens for turn in (*tale, last)) > space // 2:
             seats = self._voices.cast(canary=in_canary(claim.session.arm, self._following.routes))
             self._chronicle.write(claim.session.id, config, seats, claim.session.summary, tale)
 
@@ -379,14 +378,14 @@ class Teller:
         space = min((each.room for each in drafts), default=config.sessions.context_tokens)
         policy = config.sessions.handover
         cast = cast_of(self._voices.routes(canary=canary))
-        place = place_of(claim, cast, space, at_most, policy)
+        place = place_of(claim, cast, space, policy)
         scene = replace(
             scene,
             turns=[turn for turn in claim.turns if turn.number >= place.first_turn],
             summary=session.summary if policy == "Summarize" else None,
         )
-        prompts = [each.prompt(scene.summary, scene.turns) for each in drafts]
-        asks = self._asks(seats, prompts, counting, scene.options, question.task)
+        told_whole = prompts(drafts, scene.summary, scene.turns)
+        asks = self._asks(seats, told_whole, counting, scene.options, question.task)
         judge = table.judge if table else None
         found = await lookup.find(
             config.cache,
