@@ -15,6 +15,7 @@ from runtime.gateway.interfaces.cors import Cors
 from runtime.gateway.interfaces.middleware import Surroundings
 from runtime.gateway.interfaces.models import Problem
 from runtime.gateway.interfaces.problems import install
+from runtime.gateway.interfaces.shortcuts import Shortcut, Shortcuts
 from runtime.gateway.interfaces.sockets import sockets
 from runtime.gateway.metrics import Metrics
 from runtime.gateway.settings import Settings
@@ -61,11 +62,13 @@ def create(settings: Settings) -> tuple[Application, Gateway]:
         redoc_url=None,
     )
     install(app)
-    app.include_router(games(gateway))
+    shortcuts: list[Shortcut] = []
+    app.include_router(games(gateway, shortcuts))
     app.include_router(audits(gateway))
-    app.include_router(chat(gateway))
+    app.include_router(chat(gateway, shortcuts))
     app.include_router(sockets(gateway))
     app.include_router(probes(gateway))
+    app.add_middleware(Shortcuts, guards=lambda: gateway.guards, ways=shortcuts)
     app.add_middleware(Surroundings, metrics=gateway.metrics, max_bytes=settings.max_request_bytes)
     app.add_middleware(Cors, origins=lambda: gateway.origins)
     return app, gateway

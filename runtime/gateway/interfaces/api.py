@@ -1,5 +1,6 @@
 """The HTTP API: sessions, decisions, and what the gateway says of itself."""
 
+import re
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated
@@ -27,6 +28,7 @@ from runtime.gateway.interfaces.models import (
     SessionView,
 )
 from runtime.gateway.interfaces.problems import not_everywhere, unknown_decision
+from runtime.gateway.interfaces.shortcuts import Shortcut
 from runtime.gateway.interfaces.telling import told, wants_events
 from runtime.gateway.peers import HEADER as PEER
 from runtime.gateway.story.arms import assigned
@@ -60,8 +62,8 @@ CacheControl = Annotated[
 ]
 
 
-def games(gateway: Gateway) -> APIRouter:
-    """What games call."""
+def games(gateway: Gateway, shortcuts: list[Shortcut]) -> APIRouter:
+    """What games call, and the short way to what they call all the time."""
     router = APIRouter(prefix="/v1")
     decides, reads = Depends(Guarded(gateway, "decide")), Depends(Guarded(gateway, "read"))
 
@@ -225,6 +227,18 @@ def games(gateway: Gateway) -> APIRouter:
         if wants_events(request.headers.get("accept", "")):
             return await told(request, lambda watch: decide(watch=watch))
         return answer(Decision.of(await decide()))
+
+    shortcuts.append(
+        Shortcut(
+            "/v1/sessions/(?P<session>[^/]{1,64})/decisions",
+            DecisionRequest,
+            decide,
+            {
+                "idempotency_key": re.compile("[!-~]{1,128}"),
+                "cache_control": re.compile(".{1,256}"),
+            },
+        )
+    )
 
     @router.get(
         "/decisions/{decision}",

@@ -143,18 +143,22 @@ def told(error: BaseException) -> Failure:
     )
 
 
+def response_to(request: Request, error: Exception) -> Response | None:
+    """The response over HTTP. None: nobody foresaw it."""
+    if isinstance(error, HTTPException):
+        return of_http(request, error).response()
+    failure = failure_of(error)
+    return None if failure is None else failure.response()
+
+
 def install(app: FastAPI) -> None:
     """Answer every known failure with its problem."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        return told(error).response()
+        return response_to(request, error) or told(error).response()
 
-    async def other(request: Request, error: HTTPException) -> Response:
-        return of_http(request, error).response()
-
-    for kind in _words:
+    for kind in (*_words, HTTPException):
         app.add_exception_handler(kind, answer)
-    app.add_exception_handler(HTTPException, other)  # type: ignore[arg-type]
 
 
 def turn_under_way(retry_seconds: float) -> Failure:

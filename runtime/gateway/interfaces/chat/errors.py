@@ -71,19 +71,27 @@ class ChatRoute(APIRoute):
             try:
                 return await handle(request)
             except Exception as error:
-                failure = _failure(request, error)
-                if failure is None:
+                response = response_to(request, error)
+                if response is None:
                     raise
-            status = failure.problem.status
-            return Response(
-                orjson.dumps(body_of(failure)),
-                # Their servers answer 400 to what is not valid, and their SDK knows it by that.
-                HTTPStatus.BAD_REQUEST if status == HTTPStatus.UNPROCESSABLE_ENTITY else status,
-                headers=dict(failure.headers),
-                media_type="application/json",
-            )
+                return response
 
         return translated
+
+
+def response_to(request: Request, error: Exception) -> Response | None:
+    """The response to a failure. None: nobody foresaw it."""
+    failure = _failure(request, error)
+    if failure is None:
+        return None
+    status = failure.problem.status
+    return Response(
+        orjson.dumps(body_of(failure)),
+        # Their servers answer 400 to what is not valid, and their SDK knows it by that.
+        HTTPStatus.BAD_REQUEST if status == HTTPStatus.UNPROCESSABLE_ENTITY else status,
+        headers=dict(failure.headers),
+        media_type="application/json",
+    )
 
 
 def _failure(request: Request, error: Exception) -> Failure | None:

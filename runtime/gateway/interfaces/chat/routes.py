@@ -14,7 +14,7 @@ from runtime.gateway.guards import Visit
 from runtime.gateway.interfaces.chat import examples
 from runtime.gateway.interfaces.chat.completer import Model, complete, model_of, models
 from runtime.gateway.interfaces.chat.completion import ChatCompletion, Chunks, Completed
-from runtime.gateway.interfaces.chat.errors import ChatRoute, body_of
+from runtime.gateway.interfaces.chat.errors import ChatRoute, body_of, response_to
 from runtime.gateway.interfaces.chat.request import ChatRequest, Wire
 from runtime.gateway.interfaces.events import (
     KEEP_ALIVE_SECONDS,
@@ -26,6 +26,7 @@ from runtime.gateway.interfaces.events import (
 from runtime.gateway.interfaces.guarded import Guarded
 from runtime.gateway.interfaces.live import Live
 from runtime.gateway.interfaces.problems import told
+from runtime.gateway.interfaces.shortcuts import Shortcut
 
 #: The response header with the id of the decision.
 DECISION_HEADER = "x-fabula-decision"
@@ -47,8 +48,8 @@ class ModelList(Wire):
     data: list[ModelView]
 
 
-def chat(gateway: Gateway) -> APIRouter:
-    """What clients of OpenAI's API call."""
+def chat(gateway: Gateway, shortcuts: list[Shortcut]) -> APIRouter:
+    """What clients of OpenAI's API call, and the short way to completions."""
     router = APIRouter(prefix="/v1", tags=["openai"], route_class=ChatRoute)
     guarded = Depends(Guarded(gateway, "decide"))
 
@@ -102,6 +103,7 @@ def chat(gateway: Gateway) -> APIRouter:
             return nobody()
         return _whole(body, await live.task)
 
+    shortcuts.append(Shortcut("/v1/chat/completions", ChatRequest, completions, told=response_to))
     return router
 
 
