@@ -26,9 +26,11 @@ from runtime.gateway.room import Room
 from runtime.gateway.settings import Settings
 from runtime.gateway.sources import ClusterSource, FileSource, Source
 from runtime.gateway.story.admission import Admission
+from runtime.gateway.story.council import Council
 from runtime.gateway.story.meaning import Meaning
 from runtime.gateway.story.paying import ListPrices, Payer
 from runtime.gateway.story.recall import Recall
+from runtime.gateway.story.records import Records
 from runtime.gateway.story.summaries import Chronicle
 from runtime.gateway.story.teller import Teller
 from runtime.gateway.upkeep.attestation import Attestation
@@ -135,20 +137,20 @@ class Gateway:
         self.proofs = Proofs(self._redis if self.hot else None, name)
         self.peers = Peers(http, self.settings.peers, self.proofs)
         self.recall = Recall(self.metrics, self.meaning.embed)
+        self.records = Records(self.decisions, self.sessions, self.peers, self.metrics)
+        self.council = Council(
+            self.meaning, self.learning.learned, self.guards, tariff, len(self.decisions)
+        )
         self.teller = Teller(
             self.following,
             self.voices,
+            self.council,
             self.sessions,
             chronicle,
-            self.peers,
-            self.decisions,
+            self.records,
             self.admission,
             self.recall,
-            self.metrics,
-            self.meaning,
-            self.learning.learned,
             self.guards,
-            tariff,
         )
 
     def closes_after(self, finish: Callable[[], Awaitable[None]]) -> None:

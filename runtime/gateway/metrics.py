@@ -117,3 +117,8 @@ class Metrics:
             "Bytes that they take.",
             registry=self.registry,
         )
+
+    def decided(self, outcome: str, seconds: float, trace: str) -> None:
+        """Count a decision that took so long."""
+        self.decisions.labels(outcome).inc()
+        self.decision_seconds.observe(seconds, {"trace_id": trace})

@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from pydantic import ValidationError
 
 from runtime.gateway.interfaces.models import DecisionRequest
-from runtime.gateway.story.teller import Question
+from runtime.gateway.story.inquiry import Question
 from runtime.protocol.model_ensemble_pb2 import PredictRequest
 
 #: Part of the given time that is kept back for the log and the way home, and the most of it in

@@ -11,6 +11,7 @@ from runtime.audit import Candidate, Record
 from runtime.gateway.gateway import Gateway
 from runtime.gateway.interfaces.live import Live
 from runtime.gateway.interfaces.problems import UnknownModelError
+from runtime.gateway.story.inquiry import Inquiry
 from runtime.gateway.story.poll import Watch, unwatched
 from runtime.gateway.tracing import trace_of
 from runtime.protocol.answers import decided, heard
@@ -82,13 +83,15 @@ class Service(ModelEnsembleServicer):
         visit = self._gateway.guards.visit(metadata, "decide")
         async with asyncio.timeout(question.seconds):
             return await self._gateway.teller.decide(
-                question.session,
-                question.question,
-                trace_of(metadata.get("traceparent")),
-                visit,
-                question.key,
-                watch=watch,
-                patience=question.patience,
+                Inquiry(
+                    question.session,
+                    question.question,
+                    trace_of(metadata.get("traceparent")),
+                    visit,
+                    question.key,
+                    watch,
+                    question.patience,
+                )
             )
 
 

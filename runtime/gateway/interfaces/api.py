@@ -1,7 +1,7 @@
 """The HTTP API: sessions, decisions, and what the gateway says of itself."""
 
 import re
-from functools import partial
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated
 
@@ -32,7 +32,7 @@ from runtime.gateway.interfaces.shortcuts import Shortcut
 from runtime.gateway.interfaces.telling import told, wants_events
 from runtime.gateway.peers import HEADER as PEER
 from runtime.gateway.story.arms import assigned
-from runtime.gateway.story.teller import Question
+from runtime.gateway.story.inquiry import Inquiry, Question
 from runtime.sessions import Session
 from runtime.sessions.store import MAX_BY_PLAYER
 
@@ -221,12 +221,11 @@ def games(gateway: Gateway, shortcuts: list[Shortcut]) -> APIRouter:
             task=body.task,
             fresh=wants_fresh(cache_control),
         )
-        decide = partial(
-            gateway.teller.decide, session, question, request.state.trace, visit, idempotency_key
-        )
+        inquiry = Inquiry(session, question, request.state.trace, visit, idempotency_key)
         if wants_events(request.headers.get("accept", "")):
-            return await told(request, lambda watch: decide(watch=watch))
-        return answer(Decision.of(await decide()))
+            decide = gateway.teller.decide
+            return await told(request, lambda watch: decide(replace(inquiry, watch=watch)))
+        return answer(Decision.of(await gateway.teller.decide(inquiry)))
 
     shortcuts.append(
         Shortcut(
@@ -260,7 +259,7 @@ def games(gateway: Gateway, shortcuts: list[Shortcut]) -> APIRouter:
             if record is not None and not visit.caller.may("read") and record.session != session:
                 record = None  # a replica asks for who may decide, in another session
         else:
-            record = await gateway.teller.record(decision, visit)
+            record = await gateway.records.find(decision, visit)
         if record is None:
             return unknown_decision(decision).response()
         return answer(record)
@@ -290,7 +289,7 @@ def games(gateway: Gateway, shortcuts: list[Shortcut]) -> APIRouter:
             records = await gateway.decisions.latest(found.limit)
         else:
             ids = await gateway.sessions.decisions(found.session, found.limit)
-            records = await gateway.teller.records(ids, visit)
+            records = await gateway.records.find_all(ids, visit)
         return answer(DecisionList(decisions=[Decision.of(record) for record in records]))
 
     @router.get(

@@ -21,7 +21,8 @@ from runtime.gateway.interfaces.models import Fault, Problem
 from runtime.gateway.interfaces.ratelimits import seconds
 from runtime.gateway.story.admission import OverloadedError
 from runtime.gateway.story.paying import UnpricedError
-from runtime.gateway.story.teller import KeyReusedError, RecordElsewhereError
+from runtime.gateway.story.records import RecordElsewhereError
+from runtime.gateway.story.teller import KeyReusedError
 from runtime.groupcommit import BacklogFullError
 from runtime.limits.keys import ForbiddenError, UnauthenticatedError
 from runtime.limits.money import BudgetExhaustedError, LedgerAwayError

@@ -8,6 +8,7 @@ waited for: no more lies here than the candidates of its one question.
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -30,7 +31,7 @@ from runtime.gateway.interfaces.problems import (
     too_large,
     unknown_decision,
 )
-from runtime.gateway.story.teller import Question
+from runtime.gateway.story.inquiry import Inquiry, Question
 
 #: Decisions that are told again to a client that comes back.
 MAX_MISSED = 1000
@@ -168,7 +169,8 @@ async def _missed(
             )
         )
     wanted.reverse()
-    records = await gateway.teller.records([decision for _, decision in wanted], visit, session)
+    wanted_ids = [decision for _, decision in wanted]
+    records = await gateway.records.find_all(wanted_ids, visit, session)
     known = {record.id: record for record in records}
     return [(turn, known[decision]) for turn, decision in wanted if decision in known], turns
 
@@ -242,15 +244,10 @@ class _Conversation:
     async def _tell(self, ask: Ask) -> None:
         options = tuple(ask.options) if ask.options else None
         question = Question(ask.question, options, ask.context, ask.task)
+        trace = self._socket.state.trace
+        inquiry = Inquiry(self._session, question, trace, self._visit, ask.key)
         live: Live[Candidate, Record] = Live(
-            lambda watch: self._gateway.teller.decide(
-                self._session,
-                question,
-                self._socket.state.trace,
-                self._visit,
-                ask.key,
-                watch=watch,
-            )
+            lambda watch: self._gateway.teller.decide(replace(inquiry, watch=watch))
         )
         try:
             async for candidates in live.follow(_LOOK_SECONDS):

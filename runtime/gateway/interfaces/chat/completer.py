@@ -25,9 +25,10 @@ from runtime.gateway.interfaces.problems import UnknownModelError
 from runtime.gateway.members.voices import Seat
 from runtime.gateway.story.arms import assigned, in_canary, recorded
 from runtime.gateway.story.asking import Asking
+from runtime.gateway.story.council import Motion, told
 from runtime.gateway.story.poll import Ask, candidate_of
 from runtime.gateway.story.prompt import Scene, converse
-from runtime.gateway.story.teller import told
+from runtime.gateway.story.records import uncut
 from runtime.gateway.tracing import Trace
 from runtime.groupcommit import BacklogFullError
 from runtime.sessions import now
@@ -118,9 +119,11 @@ async def complete(
 
     async def keep(verdict: Mapping[str, Any]) -> Record:
         seconds = time.monotonic() - started
-        draft = _draft(gateway, asked, choice, trace, verdict, asked_at, seconds)
-        draft = draft.model_copy(update={"actor": visit.caller.key, **recorded(arm, table)})
-        return await gateway.teller.complete(draft, trace, seconds)
+        found = {**verdict, "actor": visit.caller.key, **recorded(arm, table)}
+        draft = _draft(gateway, asked, choice, trace, found, asked_at, seconds)
+        record = await uncut(gateway.records.log(draft))
+        gateway.records.tell_of(record, trace, seconds)
+        return record
 
     async with gateway.admission.place(patience):
         left = max(1.0, patience - (time.monotonic() - started))
@@ -219,10 +222,10 @@ async def _by_all(
         options=options,
         context="\n".join(each.content for each in before) or None,
     )
-    table = gateway.following.routes
-    return _Answer(
-        await gateway.teller.ask(config, table, seats, prompts, scene, trace, visit, patience)
-    )
+    motion = Motion(config, gateway.following.routes, scene, trace, visit)
+    council = gateway.council
+    asks = council.asks(motion, seats, prompts)
+    return _Answer(council.counted(motion, asks, await council.answers(motion, asks, patience)))
 
 
 async def _by_one(
@@ -255,7 +258,7 @@ async def _by_one(
         if hear is not None:
             hear(chunk)
 
-    payer = gateway.teller.payer(visit)
+    payer = gateway.council.payer(visit)
     asking = Asking(seat, prompt, payer, listen if hear else None)
     try:
         async with payer.paying(seat.route, prompt, patience) as spending:
@@ -276,7 +279,7 @@ async def _by_one(
 
 def _alone(gateway: Gateway, prompt: Prompt, part: Candidate) -> dict[str, Any]:
     """What one member's part comes to: fields of the record."""
-    line = gateway.teller.fallback_line(_config(gateway))
+    line = gateway.council.fallback_line(_config(gateway))
     table = gateway.following.routes
     result = count([part], _ALONE, None, line)
     return {

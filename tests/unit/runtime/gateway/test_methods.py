@@ -102,7 +102,7 @@ async def test_too_little_agreement_is_no_decision(home: House) -> None:
 async def test_a_drawn_decision_waits_for_everyone_and_says_so(home: House) -> None:
     for stub in home.stubs:
         stub.answer = OPTIONS[0]
-    home.gateway.teller.draw = lambda: RUNS_ON
+    home.gateway.council.draw = lambda: RUNS_ON
     decision = await home.decide(await home.session(), **CHOICE)
     record = await record_of(home, decision)
     assert (record.complete, record.seed) == (True, RUNS_ON)
@@ -112,7 +112,7 @@ async def test_a_drawn_decision_waits_for_everyone_and_says_so(home: House) -> N
 
 
 async def test_prose_teaches_nothing_and_is_not_drawn(home: House) -> None:
-    home.gateway.teller.draw = lambda: RUNS_ON
+    home.gateway.council.draw = lambda: RUNS_ON
     record = await record_of(home, await home.decide(await home.session(), **PROSE))
     assert not record.complete
 

@@ -132,7 +132,7 @@ async def serving(
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://gateway") as client,
     ):
-        gateway.teller.draw = lambda: STOPS_EARLY
+        gateway.council.draw = lambda: STOPS_EARLY
         yield client, gateway
 
 

@@ -33,7 +33,7 @@ def tariff() -> FlatTariff:
 async def home(tmp_path: Path, tariff: FlatTariff) -> AsyncIterator[House]:
     """Three engines that cost money."""
     async with house(tmp_path, Stub(), Stub(), Stub()) as home:
-        home.gateway.teller._tariff = tariff
+        home.gateway.council._tariff = tariff
         yield home
 
 
@@ -165,7 +165,8 @@ async def test_what_was_spent_is_known_after_a_restart(home: House, tariff: Flat
     guards = type(home.gateway.guards)(
         lambda: home.gateway.following.config, folder / "data", home.gateway.metrics
     )
-    home.gateway.guards = home.gateway.teller._guards = guards
+    home.gateway.guards = guards
+    home.gateway.teller._guards = home.gateway.council._guards = guards
     assert (await decided(home))["outcome"] == "Fallback"
     await guards.close()
 

@@ -67,7 +67,7 @@ async def consensus(home: House) -> dict[str, Any]:
 async def test_outcomes_change_what_votes_count_and_tell_whether_it_helps(tmp_path: Path) -> None:
     stubs = [Stub(say=member(name)) for name in NAMES]
     async with house(tmp_path, *stubs) as home:
-        home.gateway.teller.draw = lambda: RUNS_ON
+        home.gateway.council.draw = lambda: RUNS_ON
         first = await consensus(home)
         assert (first["worth"], first["outcomes"]) == ("Unknown", 0)
         assert first["message"] == ("unknown: 0 complete decisions have an outcome, 100 are needed")
@@ -105,7 +105,7 @@ async def test_outcomes_change_what_votes_count_and_tell_whether_it_helps(tmp_pa
 async def test_what_is_learned_of_one_task_stays_with_it(tmp_path: Path) -> None:
     stubs = [Stub(say=member(name)) for name in NAMES]
     async with house(tmp_path, *stubs) as home:
-        home.gateway.teller.draw = lambda: RUNS_ON
+        home.gateway.council.draw = lambda: RUNS_ON
         made = await play(home, range(5), task="guard-mood")
         record = (await home.client.get(f"/v1/decisions/{made[0]['id']}")).json()
         assert record["task"] == "guard-mood"
@@ -134,7 +134,7 @@ async def test_a_spoilt_notebook_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/learned.db").write_text("{" * 4096)
     async with house(tmp_path, *[Stub(say=member(name)) for name in NAMES]) as home:
-        home.gateway.teller.draw = lambda: RUNS_ON
+        home.gateway.council.draw = lambda: RUNS_ON
         await play(home, range(3))
         await eventually(lambda: counted(home) == 3)
 
