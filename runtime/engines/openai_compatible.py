@@ -53,10 +53,13 @@ class OpenAICompatible:
                 await self._expect(answer, _EVENT_STREAM)
                 async for piece in answer.content.iter_any():
                     began = True
-                    for data in events.feed(piece):
-                        if data == b"[DONE]":
+                    if lines := events.feed(piece):
+                        chunk, ended = openai_format.chunk(lines)
+                        yield chunk
+                        if isinstance(ended, EngineError):
+                            raise ended
+                        if ended:
                             return
-                        yield openai_format.chunk(data)
         except aiohttp.ConnectionTimeoutError as error:
             raise EngineError("Connect", f"{self._url} took no connection", passing=True) from error
         except (aiohttp.ClientError, ConnectionError) as error:

@@ -1,10 +1,13 @@
 """OpenAI's chat format, which llama.cpp and vLLM speak too: what is sent, what comes back."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from runtime.engines.base import Chunk, EngineError, Prompt, Usage
+
+_DONE = b"[DONE]"
 
 
 def request(model: str, prompt: Prompt, *, limit: str) -> dict[str, Any]:
@@ -33,28 +36,37 @@ def request(model: str, prompt: Prompt, *, limit: str) -> dict[str, Any]:
     return body
 
 
-def chunk(data: bytes) -> Chunk:
-    """One event of a stream.
-
-    Raises:
-        EngineError: it is an error, or not of this format.
-    """
-    event = _object(data)
-    if event.get("error"):
-        said = orjson.dumps(event["error"]).decode()[:300]
-        raise EngineError("Aborted", "the engine reports an error", words=said)
+def chunk(events: Sequence[bytes]) -> tuple[Chunk, bool | EngineError]:
+    """What came of a stream at once, in one piece, and whether that was the end of it, or what was
+    wrong after it. Engines that are quicker than the network send many events together."""
+    texts: list[str] = []
+    logprobs: list[float] = []
+    finish: str | None = None
+    usage: Usage | None = None
+    ended: bool | EngineError = False
     try:
-        choices = event.get("choices")
-        choice = choices[0] if choices else {}
-        usage = event.get("usage")
-        return Chunk(
-            str((choice.get("delta") or {}).get("content") or ""),
-            choice.get("finish_reason"),
-            _usage(usage) if usage else None,
-            _logprobs(choice["logprobs"]) if choice.get("logprobs") else (),
-        )
-    except (AttributeError, LookupError, TypeError) as error:
-        raise EngineError("Protocol", "the stream is not OpenAI's chat format") from error
+        for data in events:
+            if data == _DONE:
+                ended = True
+                break
+            event = _object(data)
+            if event.get("error"):
+                said = orjson.dumps(event["error"]).decode()[:300]
+                raise EngineError("Aborted", "the engine reports an error", words=said)
+            for choice in (event.get("choices") or ())[:1]:
+                text = (choice.get("delta") or {}).get("content")
+                likely = _logprobs(choice["logprobs"]) if choice.get("logprobs") else []
+                finish = choice.get("finish_reason") or finish
+                texts.append(str(text or ""))
+                logprobs += likely
+            if event.get("usage"):
+                counted = _usage(event["usage"])
+                usage = usage.update(counted) if usage else counted
+    except EngineError as error:
+        ended = error
+    except (AttributeError, LookupError, TypeError):
+        ended = EngineError("Protocol", "the stream is not OpenAI's chat format")
+    return Chunk("".join(texts), finish, usage, tuple(logprobs)), ended
 
 
 def vectors(body: bytes, wanted: int) -> list[list[float]]:
@@ -93,5 +105,5 @@ def _usage(usage: dict[str, Any]) -> Usage:
     )
 
 
-def _logprobs(logprobs: dict[str, Any]) -> tuple[float, ...]:
-    return tuple(float(token["logprob"]) for token in logprobs.get("content") or ())
+def _logprobs(logprobs: dict[str, Any]) -> list[float]:
+    return [float(token["logprob"]) for token in logprobs.get("content") or ()]

@@ -29,6 +29,8 @@ GATEWAY_CORE, REST_CORE = 0, 1
 SESSIONS = 64
 CONNECTIONS = 16
 RATE = 300.0
+#: Times that memory is looked at on the way.
+STEPS = 10
 #: What LiteLLM keeps up with here.
 LITELLM_RATE = 30.0
 ASK = json.dumps({"question": "Does it rain?", "options": ["yes", "no"]}).encode()
@@ -122,6 +124,7 @@ class Process:
 @contextmanager
 def gateway(folder: Path, port: int, engine: int, members: int) -> Iterator[Process]:
     """A gateway that asks the stub as so many members."""
+    folder.mkdir(exist_ok=True)
     (folder / CONFIG_KEY).write_text(json.dumps(_config().dump()))
     (folder / ROUTES_KEY).write_text(json.dumps(_routes(engine, members).dump()))
     process = Process(
@@ -271,6 +274,27 @@ async def measure(port: int, engine: int, seconds: float, folder: Path) -> list[
     return rows
 
 
+async def measure_memory(port: int, engine: int, requests: int, folder: Path) -> list[Row]:
+    """So many decisions of one member and completions in turn, in steps. What a gateway keeps in
+    memory is bounded, and full after the first of them."""
+
+    with gateway(folder, port, engine, 1) as process:
+        decisions = _decisions(await _sessions(port))
+
+        def either(number: int) -> tuple[str, bytes]:
+            return decisions(number // 2) if number % 2 else ("/v1/chat/completions", PASSED_ON)
+
+        step = requests // STEPS
+        return [
+            await _row(
+                f"requests {start:,} to {start + step:,}",
+                process,
+                load.count(port, either, CONNECTIONS, range(start, start + step)),
+            )
+            for start in range(0, step * STEPS, step)
+        ]
+
+
 async def measure_litellm(venv: Path, port: int, engine: int, seconds: float) -> list[Row]:
     """LiteLLM's proxy in the gateway's place. It counts and records nothing."""
 
@@ -298,6 +322,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each phase")
     parser.add_argument("--port", type=int, default=21200, help="first of three ports")
+    parser.add_argument("--requests", type=int, default=0, help="watch memory over so many")
     parser.add_argument("--litellm", type=Path, help="an environment with litellm[proxy]")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {REST_CORE})
@@ -307,6 +332,11 @@ def main() -> None:
         _until(lambda: _get(engine, "/readyz") == b"ok\n")
         with tempfile.TemporaryDirectory() as folder:
             rows = uvloop.run(measure(arguments.port, engine, arguments.seconds, Path(folder)))
+            if arguments.requests:
+                through = measure_memory(
+                    arguments.port, engine, arguments.requests, Path(folder) / "memory"
+                )
+                rows += uvloop.run(through)
             if arguments.litellm:
                 proxy = measure_litellm(
                     arguments.litellm, arguments.port + 2, engine, arguments.seconds
@@ -317,11 +347,11 @@ def main() -> None:
     print(HEAD)
     for row in rows:
         print(row)
-    alone, through = rows[0].figures, rows[1].figures
+    alone, added = rows[0].figures, rows[1].figures
     print(
         "\nAdded at 300/s: "
         + ", ".join(
-            f"p{q * 100:g} {(through.quantile(q) - alone.quantile(q)) * 1000:.2f} ms"
+            f"p{q * 100:g} {(added.quantile(q) - alone.quantile(q)) * 1000:.2f} ms"
             for q in (0.5, 0.99)
         )
     )

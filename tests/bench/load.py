@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 #: What every request is sent with, for servers that want a key.
@@ -100,14 +100,26 @@ async def steady(port: int, request: Request, rate: float, seconds: float) -> Fi
 
 async def saturate(port: int, request: Request, connections: int, seconds: float) -> Figures:
     """Each connection asks again as soon as it is answered."""
+    end = time.perf_counter() + seconds
+    going_on = iter(lambda: time.perf_counter() < end, False)
+    return await _crowd(port, request, connections, enumerate(going_on))
+
+
+async def count(port: int, request: Request, connections: int, numbers: range) -> Figures:
+    """The same for so many requests."""
+    return await _crowd(port, request, connections, zip(numbers, numbers, strict=True))
+
+
+async def _crowd(
+    port: int, request: Request, connections: int, numbers: Iterator[tuple[int, object]]
+) -> Figures:
     figures = Figures()
     begin = time.perf_counter()
-    numbers = iter(range(10**9))
 
     async def ask() -> None:
         idle: list[Client] = []
-        while time.perf_counter() < begin + seconds:
-            await _one(port, idle, request(next(numbers)), time.perf_counter(), figures)
+        for number, _ in numbers:
+            await _one(port, idle, request(number), time.perf_counter(), figures)
         for client in idle:
             client.close()
 
