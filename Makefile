@@ -75,7 +75,7 @@ soak: $(VENV)/.ready packages ## What takes long: every write boundary, big fuzz
 	@$(BIN)/fabula dev up --install --name fabula-test
 	@$(BIN)/python -m images build
 	@$(BIN)/pytest -q tests/unit tests/api tests/e2e -m soak
-	@FABULA_KILLS=200 $(BIN)/pytest -q --timeout 1800 tests/unit/runtime/audit/test_kill.py
+	@FABULA_KILLS=200 $(BIN)/pytest -q --timeout 1800 tests/unit/runtime/audit/test_kill.py tests/unit/runtime/sessions/test_kill.py
 	@$(BIN)/fabula dev down --name fabula-test
 
 .PHONY: bench

@@ -30,6 +30,9 @@ E = TypeVar("E", bound=Entry)
 #: lasts.
 _GONE = 1024
 
+#: Decisions that stay in memory after they were written, for whoever follows the log closely.
+FRESH = 512
+
 #: An entry, and whose words are in it.
 _Draft = tuple[Entry, str | None]
 
@@ -49,6 +52,7 @@ class DecisionLog:
         self._subjects = Subjects(folder.with_name("subjects.db"))
         #: Who was forgotten lately: when, and a key that nobody keeps, for what was begun before.
         self._gone: OrderedDict[str, tuple[str, SubjectKey]] = OrderedDict()
+        self._fresh: dict[int, Stored] = {}
         self._commit: GroupCommit[_Draft, Entry] = GroupCommit("decision-log", self._write)
         for condemned, by in self._subjects.condemned():
             self._bury(condemned, by)
@@ -143,6 +147,11 @@ class DecisionLog:
         """The same, with the key that its words are sealed under."""
         return understood(number, self._journal.read(number), self._subjects)
 
+    def fresh(self, number: int) -> Stored | None:
+        """The decision of that number as it was written, if that was a moment ago. It saves reading
+        and unsealing what was sealed just now, and says nothing of what the disk has kept."""
+        return self._fresh.get(number)
+
     def read(self, number: int) -> Record:
         """The decision of that number.
 
@@ -233,6 +242,7 @@ class DecisionLog:
 
     async def _erase(self, subject: str, by: str) -> ErasureEntry | None:
         def erase() -> ErasureEntry | None:
+            self._fresh.clear()
             key = self._subjects.condemn(subject, by)
             self._gone[subject] = now(), lost(key)
             if len(self._gone) > _GONE:
@@ -310,6 +320,11 @@ class DecisionLog:
                 for entry, subject, gone in zip(named, subjects, late, strict=True)
             ]
         )
+        for number, (entry, subject) in enumerate(zip(named, subjects, strict=True), first):
+            if isinstance(entry, Record) and subject is not None:
+                self._fresh[number] = Stored(number, entry, keys[subject].id)
+        while len(self._fresh) > FRESH:
+            del self._fresh[next(iter(self._fresh))]
         return named
 
     def _late(self, entry: Entry, subject: str | None) -> SubjectKey | None:

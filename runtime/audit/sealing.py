@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import orjson
 from cryptography.exceptions import InvalidTag
 
 from runtime.audit.entry import ERASED, Entry
@@ -136,4 +137,7 @@ def _place(document: Mapping[str, Any], key: str) -> bytes:
 
 
 def _json(document: Mapping[str, Any]) -> bytes:
-    return _ENCODER.encode(document).encode()
+    try:
+        return orjson.dumps(document)
+    except TypeError:  # a number beyond 64 bits in a game's context
+        return _ENCODER.encode(document).encode()

@@ -26,7 +26,19 @@ class Admission:
         Raises:
             OverloadedError: the queue is full, or no place came free in time.
         """
-        if self._places.locked() and self.waiting >= self._queue:
+        if self._places.locked():
+            await self._queued(patience)
+        else:
+            await self._places.acquire()  # at once
+        self.inside += 1
+        try:
+            yield
+        finally:
+            self.inside -= 1
+            self._places.release()
+
+    async def _queued(self, patience: float) -> None:
+        if self.waiting >= self._queue:
             raise OverloadedError(f"{self.inside} decisions run and {self.waiting} wait")
         self.waiting += 1
         try:
@@ -36,9 +48,3 @@ class Admission:
             raise OverloadedError(f"no place within {patience:.1f} s") from None
         finally:
             self.waiting -= 1
-        self.inside += 1
-        try:
-            yield
-        finally:
-            self.inside -= 1
-            self._places.release()

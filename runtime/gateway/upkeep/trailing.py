@@ -70,5 +70,5 @@ def batch(log: DecisionLog, taken: int) -> tuple[list[Stored], int]:
     found: list[Stored] = []
     for number in range(start, end):
         with suppress(LogDamagedError, IndexError):  # removed for its age by now
-            found.append(log.stored(number))
+            found.append(log.fresh(number) or log.stored(number))
     return found, max(start, end)

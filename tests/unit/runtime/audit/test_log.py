@@ -19,6 +19,7 @@ from runtime.audit import (
     Ruling,
     replay,
 )
+from runtime.audit.entry import number_of
 from runtime.audit.kinds import ErasureEntry
 from runtime.audit.record import Counting
 from runtime.audit.replay import count, differences, explained, rules_of
@@ -45,6 +46,25 @@ async def test_what_is_written_is_read_again(log: DecisionLog) -> None:
     assert await log.get(record.id) == record == log.read(0) == EXAMPLE.model_copy(
         update={"id": record.id}
     )  # fmt: skip
+
+
+async def test_what_was_just_written_reads_as_from_the_disk_until_its_player_is_forgotten(
+    log: DecisionLog,
+) -> None:
+    number = number_of((await log.append(EXAMPLE)).id)
+    assert log.fresh(number) == log.stored(number)
+    assert EXAMPLE.player is not None
+    await log.forget(EXAMPLE.player, "op")
+    assert log.fresh(number) is None
+
+
+async def test_only_so_much_stays_in_memory(
+    log: DecisionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.audit.log.FRESH", 2)
+    for _ in range(5):
+        await log.append(EXAMPLE)
+    assert [log.fresh(number) is not None for number in range(5)] == [False] * 3 + [True] * 2
 
 
 async def test_decisions_are_found_among_entries_of_other_kinds(log: DecisionLog) -> None:
