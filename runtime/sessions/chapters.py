@@ -7,14 +7,18 @@ that begins it, so that a gateway killed in between has changed nothing, and the
 the same.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from hashlib import sha256
+from operator import attrgetter
 from typing import Literal
 
 from crds.routes import Route
 from runtime.audit import Place
 from runtime.sessions.store import Claim, Summary, Turn
 from runtime.sessions.tokens import at_most
+
+_NUMBER, _TOKENS = attrgetter("number"), attrgetter("tokens")
 
 Handover = Literal["Summarize", "Truncate"]
 
@@ -58,11 +62,11 @@ def place_of(claim: Claim, cast: str | None, room: int, policy: Handover) -> Pla
     )
 
 
-def carried_over(turns: Sequence[Turn], summary: Summary | None, room: int) -> Sequence[Turn]:
+def carried_over(turns: tuple[Turn, ...], summary: Summary | None, room: int) -> Sequence[Turn]:
     """The turns that a new chapter begins with: those that the summary does not tell of, as far as
     they fit into half of the room; the last one always."""
     through = summary.through if summary else 0
-    told = [turn for turn in turns[:-1] if turn.number > through]
+    told = from_turn(through + 1, turns[:-1])
     kept = latest([*told, turns[-1]], room // 2)
     return kept or turns[-1:]
 
@@ -78,13 +82,22 @@ def latest(turns: Sequence[Turn], room: int) -> Sequence[Turn]:
     return turns[first:]
 
 
-def untold(turns: Sequence[Turn], summary: Summary | None) -> Sequence[Turn]:
+def from_turn(first: int, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """Those that have this number or a later one, of turns in order."""
+    return turns[bisect_left(turns, first, key=_NUMBER) :]
+
+
+def tokens_of(turns: Sequence[Turn]) -> int:
+    """Tokens of all of them in a prompt, at most."""
+    return sum(map(_TOKENS, turns))
+
+
+def untold(turns: tuple[Turn, ...], summary: Summary | None) -> tuple[Turn, ...]:
     """The turns that the summary does not tell of."""
-    return [turn for turn in turns if summary is None or turn.number > summary.through]
+    return turns if summary is None else from_turn(summary.through + 1, turns)
 
 
 def _fits(claim: Claim, room: int, policy: Handover) -> bool:
     whole = claim.turns[0].number <= max(1, claim.session.first_turn)
     summary = claim.session.summary if policy == "Summarize" else None
-    tokens = sum(turn.tokens for turn in claim.turns)
-    return whole and tokens + (at_most(summary.text) if summary else 0) <= room
+    return whole and tokens_of(claim.turns) + (at_most(summary.text) if summary else 0) <= room

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from runtime.audit import Record
+from runtime.sessions.chapters import from_turn, tokens_of
 from runtime.sessions.store import TAIL, Fact, Session, Summary, Turn
 
-#: Turns and keys that are kept of all sessions together, and of one: about 1 KiB each. A session
-#: with more is read from the file.
-MAX_WEIGHT, MAX_WEIGHT_OF_ONE = 16_384, 2048
+#: What is kept of all sessions together, and of one: some 20 MiB and 1 MiB, counted in tokens, with
+#: so many for each turn and key beside its words. A session with more is read from the file.
+MAX_WEIGHT, MAX_WEIGHT_OF_ONE = 4_000_000, 200_000
+_EACH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +27,13 @@ class Standing:
     keys: dict[str, str]
     #: When it was last written, in seconds since 1970.
     touched: float
+    #: Tokens of its turns, at most.
+    tokens: int
 
     @property
     def weight(self) -> int:
         """How much of the bound it takes."""
-        return 1 + len(self.turns) + len(self.keys)
+        return self.tokens + _EACH * (1 + len(self.turns) + len(self.keys))
 
     def after(self, record: Record, at: float) -> "Standing | None":
         """With the turn of a decision; None if that is not its next one."""
@@ -37,9 +41,9 @@ class Standing:
         if place is None or place.turn != self.session.turns + 1:
             return None
         turn = Turn(place.turn, record.question, record.result.decision)
-        turns = (*self.turns, turn)
-        if place.first_turn > turns[0].number or len(turns) > TAIL:
-            turns = tuple(each for each in turns if each.number >= place.first_turn)[-TAIL:]
+        all_told = (*self.turns, turn)
+        turns = from_turn(place.first_turn, all_told)[-TAIL:]
+        tokens = self.tokens + turn.tokens - tokens_of(all_told[: -len(turns)])
         key = record.idempotency_key
         keys = self.keys if key is None else {**self.keys, key: record.id}
         session = replace(
@@ -49,7 +53,7 @@ class Standing:
             first_turn=place.first_turn,
             cast=place.cast,
         )
-        return replace(self, session=session, turns=turns, keys=keys, touched=at)
+        return Standing(session, turns, self.facts, keys, at, tokens)
 
     def told_in_short(self, summary: Summary) -> "Standing":
         """With a summary, if it reaches further."""

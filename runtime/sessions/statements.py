@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from runtime.audit import Record
 from runtime.audit.log import number_of
+from runtime.sessions.chapters import tokens_of
 from runtime.sessions.standing import Standing
 from runtime.sessions.store import (
     FACTS,
@@ -64,6 +65,7 @@ def standing(db: sqlite3.Connection, wanted: str, since: float) -> Standing:
         UnknownSessionError, SessionDeletedError
     """
     found = session(db, wanted, since)
+    told = tuple(turns(db, wanted, found.first_turn))
     touched = db.execute("SELECT touched FROM session WHERE id = ?", (wanted,)).fetchone()
     keys = db.execute(
         "SELECT idempotency_key, decision FROM turn "
@@ -72,10 +74,11 @@ def standing(db: sqlite3.Connection, wanted: str, since: float) -> Standing:
     )
     return Standing(
         found,
-        tuple(turns(db, wanted, found.first_turn)),
+        told,
         tuple(facts(db, wanted)),
         {str(key): str(decision) for key, decision in keys},
         float(touched[0]),
+        tokens_of(told),
     )
 
 

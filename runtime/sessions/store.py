@@ -7,13 +7,14 @@ two gateways can never both tell turn 7.
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, Literal, Protocol
 
 from runtime.audit import DecisionLog, Record
+from runtime.prompts import harmless
 from runtime.sessions.tokens import at_most
 
 Context = str | Mapping[str, Any]
@@ -109,6 +110,16 @@ class Turn:
     def tokens(self) -> int:
         """Tokens in a prompt, at most: question, decision, and what stands between them."""
         return at_most(self.question) + at_most(self.decision) + 2
+
+    @cached_property
+    def told(self) -> "Turn":
+        """As a model may be told it: it can close no mark of ours."""
+        question, decision = (
+            harmless(text.strip()).strip() for text in (self.question, self.decision)
+        )
+        if (question, decision) == (self.question, self.decision):
+            return self
+        return replace(self, question=question, decision=decision)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def prompts(
     drafts: Sequence[Draft], summary: Summary | None, turns: Sequence[Turn]
 ) -> list[Prompt]:
     """The whole of each draft. Members with as much room are told the same, made once."""
-    turns = [_harmless(turn) for turn in turns]
+    turns = [turn.told for turn in turns]
     users: dict[tuple[object, ...], str] = {}
     made = []
     for each in drafts:
@@ -255,13 +255,6 @@ def _last(turns: Sequence[Turn], tokens: int) -> list[Turn]:
     half = tokens // 2 - 2
     question, decision = (clip(text, half) for text in (turns[-1].question, turns[-1].decision))
     return [replace(turns[-1], question=question, decision=decision)]
-
-
-@lru_cache(maxsize=8192)  # a turn is told again and again
-def _harmless(turn: Turn) -> Turn:
-    question, decision = (harmless(text, len(text)) for text in (turn.question, turn.decision))
-    told = replace(turn, question=question, decision=decision)
-    return turn if told == turn else told
 
 
 def _choices(options: Sequence[str]) -> str:

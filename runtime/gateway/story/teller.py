@@ -32,7 +32,7 @@ from runtime.sessions import (
     UnknownSessionError,
     now,
 )
-from runtime.sessions.chapters import cast_of, place_of, untold
+from runtime.sessions.chapters import cast_of, from_turn, place_of, tokens_of, untold
 
 
 class KeyReusedError(Exception):
@@ -192,7 +192,7 @@ class Teller:
         place = place_of(claim, cast, space, policy)
         scene = replace(
             scene,
-            turns=[turn for turn in claim.turns if turn.number >= place.first_turn],
+            turns=from_turn(place.first_turn, claim.turns),
             summary=session.summary if policy == "Summarize" else None,
         )
         motion = Motion(config, table, scene, trace, inquiry.visit, question.task, inquiry.watch)
@@ -246,7 +246,7 @@ class Teller:
             return
         tale = untold(claim.turns, claim.session.summary)
         last = Turn(claim.number, record.question, record.result.decision)
-        if tale and sum(turn.tokens for turn in (*tale, last)) > space // 2:
+        if tale and tokens_of(tale) + last.tokens > space // 2:
             seats = self._voices.cast(canary=in_canary(claim.session.arm, self._following.routes))
             self._chronicle.write(claim.session.id, config, seats, claim.session.summary, tale)
 
