@@ -299,7 +299,7 @@ async def test_a_second_request_is_paid_for_by_itself(
 ) -> None:
     async with varied(tmp_path, **HEDGED) as home:
         measure(home)
-        home.gateway.teller._tariff = FlatTariff()
+        home.gateway.council._tariff = FlatTariff()
         await home.configure(limits={"dailyUSD": "1"})
         home.stubs[0].behaviour = behaviour
         assert (await home.decide(await home.session(), **ASK))["decision"] == "no"
@@ -308,7 +308,7 @@ async def test_a_second_request_is_paid_for_by_itself(
 
 async def test_without_money_for_a_second_request_there_is_none(tmp_path: Path) -> None:
     async with varied(tmp_path) as home:
-        home.gateway.teller._tariff = FlatTariff()
+        home.gateway.council._tariff = FlatTariff()
         await home.configure(limits={"dailyUSD": "0.015"})
         home.stubs[0].behaviour = "cut"
         (candidate,) = (await record(home, await home.session())).candidates
