@@ -61,9 +61,9 @@ class GroupCommit(Generic[Item, Result]):
             try:
                 found = work()
             except BaseException as error:
-                _tell(loop, _fail, [done], error)
+                _call(loop, _fail, [done], error)
             else:
-                _tell(loop, _succeed, [done], [found])
+                _call(loop, _succeed, [done], [found])
 
         self._hand_over(do)
         return await done
@@ -88,19 +88,16 @@ class GroupCommit(Generic[Item, Result]):
         waiting = [done for _, done in batch]
         try:
             results = self._write([item for item, _ in batch])
-        except Exception as error:  # whatever the disk said belongs to those who asked
-            _tell(loop, self._end, loop, _fail, waiting, error)
+        except BaseException as error:  # whatever the disk said belongs to those who asked
+            _call(loop, self._end, loop, _fail, waiting, error)
         else:
-            _tell(loop, self._end, loop, _succeed, waiting, results)
+            _call(loop, self._end, loop, _succeed, waiting, results)
 
     def _end(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        told: Callable[..., None],
-        *outcome: object,
+        self, loop: asyncio.AbstractEventLoop, tell: Callable[..., None], *outcome: object
     ) -> None:
-        self._begin(loop)  # first, so that the disk is never waited for twice
-        told(*outcome)
+        self._begin(loop)  # first, so that the disk does not wait for those who are told
+        tell(*outcome)
 
     def _hand_over(self, work: Callable[[], None]) -> None:
         if self._thread.ident is None:
@@ -112,9 +109,9 @@ class GroupCommit(Generic[Item, Result]):
             work()
 
 
-def _tell(loop: asyncio.AbstractEventLoop, told: Callable[..., None], *outcome: object) -> None:
+def _call(loop: asyncio.AbstractEventLoop, work: Callable[..., None], *told: object) -> None:
     with suppress(RuntimeError):  # the loop ended, and with it whoever waited
-        loop.call_soon_threadsafe(told, *outcome)
+        loop.call_soon_threadsafe(work, *told)
 
 
 def _succeed(waiting: Sequence["asyncio.Future[Result]"], results: Sequence[Result]) -> None:
