@@ -27,6 +27,7 @@ from crds.common import (
     short_name_rule,
 )
 from crds.engines import Engine, Price
+from crds.models import ModelStatus
 
 QualifiedName = Annotated[
     str,
@@ -506,6 +507,10 @@ class VariantStatus(Model):
     ]
     message: Annotated[
         str | None, Field(max_length=512, description="Why, and what to do about it.")
+    ] = None
+    model: Annotated[
+        ModelStatus | None,
+        Field(description="The model of `revision`. Absent: it does not come by uri."),
     ] = None
 
 

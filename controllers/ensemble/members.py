@@ -1,6 +1,6 @@
 """What becomes of one member: which revisions run, which one serves, and what to say about it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from controllers.conditions import clip
@@ -12,7 +12,7 @@ from controllers.ensemble.revision import (
     controller_revision,
     revision,
 )
-from controllers.ensemble.variants import Way, ways
+from controllers.ensemble.variants import Located, Way
 from controllers.observed import EnsembleObserved
 from controllers.plan import Object
 from controllers.pods import service, url
@@ -42,18 +42,22 @@ class _WayPlan:
 
 
 def plan_member(
-    member: Member, seen: EnsembleObserved, routed: Mapping[str, str], owners: list[Object]
+    member: Member,
+    every: Sequence[Way],
+    seen: EnsembleObserved,
+    routed: Mapping[str, str],
+    owners: list[Object],
 ) -> MemberPlan:
     """Decide about a member.
 
     Args:
         member: as the spec has it.
+        every: the ways to be it, itself first, with their models.
         seen: everything observed, of children only the ensemble's own: a ControllerRevision of
             anybody else could name any pod.
         routed: the revisions that the live route table names for it, by variant.
         owners: owner references for what is made.
     """
-    every = ways(member)
     plans = [_plan_way(way, seen, routed.get(way.variant), owners) for way in every]
     objects = [obj for plan in plans for obj in plan.objects]
     if objects:
@@ -77,6 +81,8 @@ def _plan_way(
 ) -> _WayPlan:
     if way.member.engine.hosted:
         return _hosted(way, seen)
+    if way.model and way.model.volume is None:
+        return _awaiting(way, way.model, seen, routed, owners)
     wanted = revision(way)
     serving = _serving(way, wanted, routed, seen)
     keep = sorted({wanted, serving})
@@ -105,6 +111,33 @@ def _hosted(way: Way, seen: EnsembleObserved) -> _WayPlan:
     )
 
 
+def _awaiting(
+    way: Way, model: Located, seen: EnsembleObserved, routed: str | None, owners: list[Object]
+) -> _WayPlan:
+    """Until its model is there, what was routed goes on as it is."""
+    held = routed
+    if held and seen.children.get("ControllerRevision", _name(seen, way, held)) is None:
+        held = None
+    wanted = revision(way) if model.digest else held or ""
+    why = model.fault.message if model.fault else model.status.message or "fetching"
+    answers = bool(held and _ready(way, held, seen))
+    return _WayPlan(
+        status=VariantStatus(
+            name=_name_of(way),
+            engine=way.member.engine.kind,
+            revision=wanted,
+            serving=held if answers else None,
+            desired=_desired(way),
+            condition="Failing" if model.fault else "RollingOut" if answers else "Starting",
+            message=clip(f"model: {why}", 512),
+            model=model.status,
+        ),
+        objects=tuple(_revision_objects(way, held, seen, owners)) if held else (),
+        route=_route(way, held, seen) if held else None,
+        fault=model.fault,
+    )
+
+
 def _name_of(way: Way) -> str:
     return way.member.name if way.variant == FULL else way.variant
 
@@ -128,7 +161,8 @@ def _revision_objects(
     if stored is not None:
         rendered, number = Rendered.read(stored), int(stored["revision"])
     else:
-        template = workload.pod_template(way.member, seen.defaults, labels)
+        volume = way.model.volume if way.model else None
+        template = workload.pod_template(way.member, seen.defaults, labels, volume)
         rendered, number = Rendered(way.member, template), _next_number(way, seen)
     return [
         controller_revision(name, meta.namespace, number, rendered, labels, owners),
@@ -194,6 +228,7 @@ def _status(
             "desired": desired,
             "condition": condition,
             "message": clip(message, 512) if message else None,
+            "model": way.model.status if way.model else None,
         }
     )
 

@@ -8,9 +8,9 @@ from controllers import conditions as say
 from controllers.conditions import Verdict
 from controllers.ensemble import routes
 from controllers.ensemble.members import MemberPlan, plan_member
+from controllers.ensemble.models import locate, needless
 from controllers.ensemble.retire import retire
 from controllers.ensemble.revision import digest
-from controllers.ensemble.variants import ways
 from controllers.observed import EnsembleObserved
 from controllers.plan import Conflicts, Event, Plan, owner, split_groups
 from crds.common import API_VERSION
@@ -42,8 +42,15 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     for route in before.routes if before else []:
         routed[route.member] = {way.variant: way.revision for way in route.ways}
 
+    models = locate(seen, own, owners, now)
     members = [
-        plan_member(member, replace(seen, children=own), routed.get(member.name, {}), owners)
+        plan_member(
+            member,
+            models.ways[member.name],
+            replace(seen, children=own),
+            routed.get(member.name, {}),
+            owners,
+        )
         for member in ensemble.spec.members
     ]
     table = routes.config_map(
@@ -54,10 +61,11 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         now,
     )
     desired = [obj for member in members for obj in member.objects] + [table]
-    groups = [*(member.objects for member in members), (table,)]
+    groups = [*(m.objects for m in members), (table,), *((obj,) for obj in models.objects)]
     ours, conflicts = split_groups(groups, seen.children, meta.uid)
-    known = [way.key for member in ensemble.spec.members for way in ways(member)]
+    known = [way.key for found in models.ways.values() for way in found]
     deletes, linger = retire(own, desired, known, now)
+    deletes += [*models.delete, *needless(models, own, desired, routes.age(table, now))]
 
     verdict = _verdict(seen, members, conflicts)
     status = ModelEnsembleStatus(
@@ -69,7 +77,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         routes=digest(table["data"][ROUTES_KEY]),
         serving=_rule(ensemble.spec),
     )
-    waits = [linger] if linger else []
+    waits = [seconds for seconds in (linger, models.again_in) if seconds]
     if verdict.reconciling or not verdict.ready:
         waits.append(IMPATIENCE)
     return Plan(
