@@ -37,17 +37,21 @@ def pods_of(job: Object, pods: Iterable[Object]) -> list[Object]:
 
 def report(job: Object, pods: Iterable[Object]) -> ModelReport | None:
     """What the last pod of it that ended has said; None where it said nothing that can be read."""
-    said = []
-    for pod in pods_of(job, pods):
-        for container in pod.get("status", {}).get("containerStatuses", []):
-            if end := container.get("state", {}).get("terminated"):
-                said.append((str(end.get("finishedAt", "")), end.get("message") or ""))
-    for _, message in sorted(said, reverse=True):
-        try:
-            return ModelReport.model_validate_json(message)
-        except ValidationError:
-            continue
-    return None
+    ends = [
+        end
+        for pod in pods_of(job, pods)
+        for container in pod.get("status", {}).get("containerStatuses", [])
+        if (end := container.get("state", {}).get("terminated"))
+    ]
+    if not ends:
+        return None
+    last = max(ends, key=lambda end: str(end.get("finishedAt", "")))
+    try:
+        said = ModelReport.model_validate_json(last.get("message") or "")
+    except ValidationError:
+        return None
+    plain = " ".join(said.message.split()) if said.message else None
+    return said.model_copy(update={"message": plain})
 
 
 def leaving(obj: Object) -> bool:

@@ -1,5 +1,5 @@
 """Models that come by uri: each is resolved to a digest, fetched into a claim of that digest, and
-shared by every replica and member that means the same. Until it is there, nothing that runs changes.
+shared by all replicas and members that mean the same. Until it is there, nothing that runs changes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,0 +1,14 @@
+"""The one way in which this fails, told in a pod's termination message."""
+
+from crds.models import Problem
+
+#: Another try would end the same, and may cost a large download.
+FINAL: frozenset[Problem] = frozenset({"DigestMismatch", "NoSpace", "TooLarge", "Unusable"})
+
+
+class ModelError(Exception):
+    """A model was not resolved or fetched. The message names the remedy and holds no secret."""
+
+    def __init__(self, problem: Problem, message: str) -> None:
+        super().__init__(message)
+        self.problem = problem
