@@ -12,7 +12,7 @@ from controllers.ensemble import fetch, jobs
 from controllers.ensemble.resolve import Resolution, poll, secret_not_found
 from controllers.ensemble.variants import Located, Way, ways
 from controllers.observed import EnsembleObserved
-from controllers.plan import Children, Delete, Object, controller_of
+from controllers.plan import Children, Delete, Event, Object, controller_of
 from crds.ensemble import FULL
 from crds.models import ModelClaims, ModelReport, ModelSource, ModelStatus
 
@@ -32,6 +32,7 @@ class Models:
     objects: tuple[Object, ...] = ()
     delete: tuple[Delete, ...] = ()
     again_in: float | None = None
+    events: tuple[Event, ...] = ()
     #: Names of the claims that the spec wants.
     claims: frozenset[str] = frozenset()
 
@@ -84,8 +85,22 @@ def locate(seen: EnsembleObserved, own: Children, owners: list[Object], now: dat
         objects=(*asked.objects, *(obj for part in fetched.values() for obj in part.objects)),
         delete=(*asked.delete, *(gone for part in fetched.values() for gone in part.delete)),
         again_in=asked.again_in,
+        events=tuple(_events(by_uri, located, known)),
         claims=frozenset(fetched),
     )
+
+
+def _events(
+    by_uri: Iterable[tuple[Way, ModelSource]],
+    located: Mapping[tuple[str, str], Located],
+    known: Mapping[tuple[str, str], ModelStatus],
+) -> Iterator[Event]:
+    """An Event for each name of a registry that means something else than before."""
+    for way, _ in by_uri:
+        now, before = located[way.key].status, known.get(way.key)
+        if now.version and (before is None or before.digest != now.digest):
+            told = f"{way.label}: {now.uri} is version {now.version}, {now.digest}"
+            yield Event("Normal", "ModelResolved", told)
 
 
 def needless(

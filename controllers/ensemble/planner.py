@@ -85,6 +85,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         delete=tuple(deletes),
         events=(
             *say.change_events(ensemble.status, status),
+            *models.events,
             *_member_events(ensemble.status.members, status.members),
         ),
         status=status,
