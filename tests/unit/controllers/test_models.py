@@ -1,4 +1,4 @@
-"""Models by uri: resolved, fetched once a digest, and nothing that runs changes before they came."""
+"""Models by uri: resolved, fetched once a digest, and nothing that runs changes before that."""
 
 import json
 from datetime import datetime, timedelta
