@@ -45,10 +45,17 @@ class Registry:
         if match is None:
             raise ModelError("Unusable", f"{uri} is not mlflow:NAME@ALIAS or mlflow:NAME/VERSION")
         name, alias, number = match.group("name", "alias", "version")
-        if alias:
-            answer = await self._call("registered-models/alias", name=name, alias=alias)
-        else:
-            answer = await self._call("model-versions/get", name=name, version=number)
+        try:
+            if alias:
+                answer = await self._call("registered-models/alias", name=name, alias=alias)
+            else:
+                answer = await self._call("model-versions/get", name=name, version=number)
+        except ModelError as error:
+            # For an alias that is not there MLflow answers 400, for all else 404.
+            if error.problem == "NotFound" or error.status == 400:
+                told = f"{self.url} knows no {uri.removeprefix('mlflow:')}; correct the uri"
+                raise ModelError("NotFound", told) from None
+            raise
         found = answer.get("model_version") or {}
         version, status = str(found.get("version", "")), str(found.get("status", "READY"))
         if not re.fullmatch(r"[0-9]{1,9}", version):

@@ -7,8 +7,14 @@ FINAL: frozenset[Problem] = frozenset({"DigestMismatch", "NoSpace", "TooLarge", 
 
 
 class ModelError(Exception):
-    """A model was not resolved or fetched. The message names the remedy and holds no secret."""
+    """A model was not resolved or fetched. The message names the remedy and holds no secret.
 
-    def __init__(self, problem: Problem, message: str) -> None:
+    Attributes:
+        problem: the kind of failure.
+        status: of the HTTP answer, where one is what failed.
+    """
+
+    def __init__(self, problem: Problem, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.problem = problem
+        self.status = status

@@ -83,7 +83,7 @@ class Web:
         if status in (408, 425, 429) or status >= 500:
             raise ModelError("Unreachable", said)
         if not 200 <= status < 300:
-            raise ModelError("Refused", f"{said}: correct the address")
+            raise ModelError("Refused", f"{said}: correct the address", status)
 
     async def json(self, url: URL) -> Any:
         """A JSON answer.

@@ -35,7 +35,7 @@ class Stub:
 
     async def named(self, request: web.Request) -> web.Response:
         if request.query.get("alias", "champion") != "champion":
-            return web.json_response({"error_code": "RESOURCE_DOES_NOT_EXIST"}, status=404)
+            return web.json_response({"error_code": "INVALID_PARAMETER_VALUE"}, status=400)
         return web.json_response({"model_version": self.version})
 
     async def where(self, _: web.Request) -> web.Response:
@@ -122,7 +122,7 @@ async def test_an_odd_version_is_told(change: Any, problem: str, words: str) -> 
 
 async def test_an_alias_that_is_not_there_is_not_found() -> None:
     async with Stub().registry() as registry:
-        with pytest.raises(ModelError) as caught:
+        with pytest.raises(ModelError, match="knows no bard@challenger") as caught:
             await resolve(registry, "mlflow:bard@challenger")
     assert caught.value.problem == "NotFound"
 
