@@ -188,6 +188,8 @@ def _fetch(
     source = way.member.engine.source
     if source is None or meaning.digest is None:
         raise ValueError(f"{way.label} has nothing to fetch")
+    if seen.ensemble.spec.world_ref and seen.world is None:
+        return _Fetched(message="waiting for the World, which may say how models are kept")
     models = seen.world.spec.models if seen.world else None
     job, claim = own.get("Job", name), seen.children.get("PersistentVolumeClaim", name)
     follow = f"kubectl logs -f job/{name} shows how far"

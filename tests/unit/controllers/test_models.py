@@ -38,7 +38,7 @@ class Cluster:
     """An ensemble, and a cluster that does what a plan says; Jobs end as a test says."""
 
     def __init__(self, *members: Object, models: Object | None = None, **spec: Any) -> None:
-        self.world: World = world(models=models) if models else world()
+        self.world: World | None = world(models=models) if models else world()
         self.children = Children()
         self.pods: list[Object] = []
         self.now: datetime = NOW
@@ -206,6 +206,14 @@ def test_the_fetching_pod_is_restricted_and_goes_where_the_engines_go() -> None:
     assert pod(job)["securityContext"]["runAsNonRoot"] is True
     assert pod(job)["automountServiceAccountToken"] is False
     assert pod(job)["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_nothing_is_fetched_before_the_world_says_how_models_are_kept() -> None:
+    cluster = Cluster(by_uri())
+    cluster.world = None
+    result = cluster.settle()
+    assert cluster.jobs("fetch") == []
+    assert condition(result).reason == "WorldNotFound"
 
 
 def test_members_and_variants_with_one_digest_share_a_claim() -> None:
