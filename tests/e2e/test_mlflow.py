@@ -1,4 +1,4 @@
-"""A real MLflow server beside a cluster: a moved alias rolls out, an absent server changes nothing."""
+"""A real MLflow beside a cluster: a moved alias rolls out, an absent server changes nothing."""
 
 import shutil
 import socket
