@@ -1,13 +1,14 @@
 """Which files a uri means, and who brings them."""
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import aiohttp
 from yarl import URL
 
 from runtime.models.mlflow import Registry
 from runtime.models.problems import ModelError
+from runtime.models.s3 import s3_file
 from runtime.models.transfer import Source
 from runtime.models.web import Web, WebFile, authorization
 
@@ -31,4 +32,7 @@ async def files(
         secret = authorization(credentials, "token", "username", "password")
         web = Web(connections, secret, promised=credentials is not None)
         return {url.name: WebFile(web, url)}
+    if scheme == "s3":
+        file = s3_file(uri, credentials)
+        return {PurePosixPath(file.key).name: file}
     raise ModelError("Unusable", f"{uri}: nothing here fetches {scheme}")

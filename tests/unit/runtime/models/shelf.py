@@ -41,13 +41,13 @@ class Shelf:
         body = self.files.get(request.path)
         if body is None:
             return web.Response(status=404)
-        start = 0
-        if self.ranges and (wanted := headers.get("Range")):
+        start, wanted = 0, headers.get("Range", "") if self.ranges else ""
+        if wanted:
             start = int(wanted.removeprefix("bytes=").rstrip("-"))
             if start >= len(body):
                 return web.Response(status=416, headers={"Content-Range": f"bytes */{len(body)}"})
-        response = web.StreamResponse(status=206 if start else 200)
-        if start:
+        response = web.StreamResponse(status=206 if wanted else 200)
+        if wanted:
             response.headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
         response.content_length = len(body) - start
         await response.prepare(request)
