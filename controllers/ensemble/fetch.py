@@ -12,7 +12,7 @@ from controllers.plan import Defaults, Object, owner
 from controllers.pods import CONTAINER_SECURITY, MANAGED, POD_SECURITY, child
 from crds.common import SecretRef
 from crds.ensemble import Member
-from crds.models import FINAL, SIZE_LIMIT, MLflow, ModelClaims, ModelSource
+from crds.models import FINAL, SIZE_LIMIT, MLflow, ModelClaims, ModelReport, ModelSource
 
 #: What a Job finds out or fetches.
 RESOLVES = "fabula.dev/resolves"
@@ -114,13 +114,18 @@ def resolve_job(
     name: str,
     namespace: str,
     uri: str,
+    known: ModelReport,
     mlflow: MLflow,
     defaults: Defaults,
     job_labels: Object,
     owners: list[Object],
 ) -> Object:
-    """The Job that asks a registry once what a uri means."""
-    pod = _pod("resolve", ["resolve", "--uri", uri], mlflow, None, defaults)
+    """The Job that asks a registry once what a uri means. The files of a version that is known
+    already need not be read again."""
+    arguments = ["resolve", "--uri", uri]
+    if known.version and known.digest:
+        arguments += ["--known-version", known.version, "--known-digest", known.digest]
+    pod = _pod("resolve", arguments, mlflow, None, defaults)
     return _job(name, namespace, pod, 0, RESOLVE_SECONDS, job_labels, owners)
 
 

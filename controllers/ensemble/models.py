@@ -21,6 +21,8 @@ from crds.models import ModelClaims, ModelReport, ModelSource, ModelStatus
 KEEP = timedelta(hours=1)
 #: A Job that ran out of tries is replaced after this time.
 REST = timedelta(minutes=30)
+#: A pod waits for its claim, and that for its volume, without anything being wrong.
+BINDING = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -222,7 +224,12 @@ def _fetch(
         return _Fetched(message=f"fetching; {follow}", objects=(made,))
     if jobs.ended(job) == "Complete":
         return _Fetched(fetch.claim_volume(name))
-    return _unfinished(job, source, seen, now) or _Fetched(message=f"fetching; {follow}")
+    return _unfinished(job, claim, source, seen, now) or _Fetched(message=f"fetching; {follow}")
+
+
+def _age(obj: Object, now: datetime) -> timedelta:
+    made = jobs.made_at(obj)
+    return now - datetime.fromisoformat(made) if made else timedelta()
 
 
 def _holds(job: Object, claim: Object) -> bool:
@@ -243,7 +250,7 @@ def _reference(uri: str, meaning: Resolution) -> str:
 
 
 def _unfinished(
-    job: Object, source: ModelSource, seen: EnsembleObserved, now: datetime
+    job: Object, claim: Object, source: ModelSource, seen: EnsembleObserved, now: datetime
 ) -> _Fetched | None:
     """What keeps a Job from filling its claim; None where nothing does."""
     name = job["metadata"]["name"]
@@ -259,12 +266,11 @@ def _unfinished(
         fault: Fault | None = secret_not_found(secret.name, f"the credentials of {_uri(source)}")
     elif said.problem and said.problem != "Unreachable":
         fault = Fault("ModelNotFetched", told)
+    elif _age(claim, now) >= BINDING:
+        pending = [p for p in seen.pods if p.get("status", {}).get("phase") == "Pending"]
+        fault = diagnose(jobs.pods_of(job, pending))
     else:
-        fault = diagnose(
-            pod
-            for pod in jobs.pods_of(job, seen.pods)
-            if pod.get("status", {}).get("phase") == "Pending"
-        )
+        fault = None
     if fault:
         return _Fetched(message=fault.message, fault=fault)
     if said.problem:

@@ -109,8 +109,11 @@ def _poll_one(
     objects: tuple[Object, ...] = ()
     if not busy and all(job["metadata"]["name"] != name for job in asked):
         labels = fetch.labels(meta.name, {fetch.RESOLVES: mark})
+        known = ModelReport(digest=resolution.digest, version=resolution.version)
         objects = (
-            fetch.resolve_job(name, meta.namespace, uri, registry, seen.defaults, labels, owners),
+            fetch.resolve_job(
+                name, meta.namespace, uri, known, registry, seen.defaults, labels, owners
+            ),
         )
     return Polled({uri: resolution}, objects, delete, left)
 

@@ -45,7 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     both.add_argument("--uri", required=True, help="as in the spec of a member")
     both.add_argument("--registry", type=URL, help="where the API of MLflow answers")
     both.add_argument("--credentials", type=Path, help="the folder of a mounted Secret")
-    tasks.add_parser("resolve", parents=[both], help="say what the uri means")
+    resolving = tasks.add_parser("resolve", parents=[both], help="say what the uri means")
+    resolving.add_argument("--known-version", help="a version whose digest is known")
+    resolving.add_argument("--known-digest", help="its digest")
     fetching = tasks.add_parser("fetch", parents=[both], help="fill a claim")
     fetching.add_argument("--digest", required=True, help="what has to come of it")
     fetching.add_argument("--into", type=Path, required=True, help="where the claim is mounted")
@@ -68,7 +70,8 @@ async def _work(given: argparse.Namespace) -> ModelReport:
         if given.task == "resolve":
             if registry is None:
                 raise ModelError("Unusable", f"{given.uri}: --registry is missing")
-            return await resolve(registry, given.uri)
+            known = ModelReport(version=given.known_version, digest=given.known_digest)
+            return await resolve(registry, given.uri, known if known.version else None)
         files = await sources.files(given.uri, connections, given.credentials, registry)
         claim = Claim(given.into, given.size_limit)
         return await claim.fill(files, given.digest, single=registry is None)

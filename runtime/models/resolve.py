@@ -12,8 +12,15 @@ log = structlog.get_logger(__name__)
 MAX_BYTES = 2**40
 
 
-async def resolve(registry: mlflow.Registry, uri: str) -> ModelReport:
+async def resolve(
+    registry: mlflow.Registry, uri: str, known: ModelReport | None = None
+) -> ModelReport:
     """Ask what a uri means.
+
+    Args:
+        registry: where.
+        uri: the name.
+        known: a version whose digest is known, so that its files need not be read again.
 
     Raises:
         ModelError: it means nothing, or the registry is away.
@@ -21,6 +28,8 @@ async def resolve(registry: mlflow.Registry, uri: str) -> ModelReport:
     version = await registry.version(uri)
     if version.digest:
         return ModelReport(digest=version.digest, version=version.version)
+    if known and known.version == version.version:
+        return known
     log.info("reading all files to know their digest", version=version.version)
     files: dict[str, str] = {}
     left = MAX_BYTES

@@ -279,6 +279,20 @@ def test_what_passes_by_itself_stalls_nothing() -> None:
     assert "answers 503; it is tried again" in condition(result).message
 
 
+def test_a_pod_that_cannot_be_placed_is_told_but_not_in_the_first_moments() -> None:
+    cluster = Cluster(by_uri())
+    cluster.settle()
+    (job,) = cluster.jobs("fetch")
+    cluster.say(job)
+    why = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    cluster.pods[0]["status"] = {"phase": "Pending", "conditions": [why | {"message": "no node"}]}
+    assert condition(cluster.settle(), "Stalled").status == "False"
+    cluster.wait(minutes=1)
+    result = cluster.settle()
+    assert condition(result).reason == "Unschedulable"
+    assert condition(result, "Stalled").status == "True"
+
+
 def test_a_missing_secret_is_named_from_the_spec() -> None:
     cluster = Cluster(by_uri(credentialsSecretRef={"name": "shelf"}))
     cluster.settle()
@@ -509,7 +523,10 @@ def test_an_alias_is_asked_for_once_a_period_and_at_a_request() -> None:
     cluster.wait(seconds=1)
     cluster.said["request"] = {"action": "Reconcile", "id": "now"}
     cluster.look()
-    assert cluster.jobs("resolve")[-1]["metadata"]["uid"] != first
+    asking = cluster.jobs("resolve")[-1]
+    assert asking["metadata"]["uid"] != first
+    known = ["--known-version", "3", "--known-digest", A]
+    assert pod(asking)["containers"][0]["args"][3:7] == known
 
 
 def test_one_question_at_a_time_however_long_it_takes() -> None:

@@ -51,6 +51,8 @@ class Shelf:
             response.headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
         response.content_length = len(body) - start
         await response.prepare(request)
+        if request.method == "HEAD":
+            return response
         return await self._send(request, response, body[start:])
 
     async def _send(

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from crds.models import ModelReport
 from runtime.models import tree
 from runtime.models.claim import Claim
 from runtime.models.mlflow import Registry
@@ -84,6 +85,16 @@ async def test_a_digest_in_a_tag_saves_reading_the_files() -> None:
     async with stub.registry() as registry:
         assert (await resolve(registry, "mlflow:bard/3")).digest == DIGEST
     assert stub.downloads == 0
+
+
+async def test_a_known_version_is_not_read_again_and_another_one_is() -> None:
+    stub = Stub()
+    async with stub.registry() as registry:
+        known = ModelReport(version="3", digest=DIGEST)
+        assert await resolve(registry, "mlflow:bard@champion", known) == known
+        assert stub.downloads == 0
+        old = ModelReport(version="2", digest=f"sha256:{'0' * 64}")
+        assert (await resolve(registry, "mlflow:bard@champion", old)).digest == DIGEST
 
 
 async def test_the_files_of_a_version_are_put_where_they_belong(tmp_path: Path) -> None:
