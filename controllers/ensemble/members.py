@@ -127,6 +127,7 @@ def _awaiting(
             engine=way.member.engine.kind,
             revision=wanted,
             serving=held if answers else None,
+            ready=_ready(way, wanted, seen),
             desired=_desired(way),
             condition="Failing" if model.fault else "RollingOut" if answers else "Starting",
             message=clip(f"model: {why}", 512),

@@ -5,6 +5,7 @@ shared by all replicas and members that mean the same. Until it is there, nothin
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 from controllers.conditions import clip, timestamp
 from controllers.diagnosis import Fault, diagnose
@@ -60,7 +61,11 @@ def locate(seen: EnsembleObserved, own: Children, owners: list[Object], now: dat
         now: the time.
     """
     every = {member.name: ways(member) for member in seen.ensemble.spec.members}
-    by_uri = [(way, source) for way in _all(every) if (source := way.member.engine.source)]
+    by_uri = [
+        (way, source)
+        for way in chain.from_iterable(every.values())
+        if (source := way.member.engine.source)
+    ]
     known = dict(_known(seen))
     registered = [uri for _, source in by_uri if (uri := _uri(source)).startswith("mlflow:")]
     latest = {status.uri: status for status in known.values()}
@@ -135,11 +140,6 @@ def _claims(objects: Iterable[Object]) -> Iterator[str]:
                     yield held["claimName"]
 
 
-def _all(every: Mapping[str, Sequence[Way]]) -> Iterator[Way]:
-    for found in every.values():
-        yield from found
-
-
 def _known(seen: EnsembleObserved) -> Iterator[tuple[tuple[str, str], ModelStatus]]:
     """What the status says, by member and variant."""
     for member in seen.ensemble.status.members:
@@ -201,6 +201,9 @@ def _fetch(
         told = f"PersistentVolumeClaim {name} exists and is not of Job {name}; delete it"
         return _Fetched(message=told, fault=Fault("ChildConflict", told))
     if job is None:
+        registry = models.mlflow if models and _uri(source).startswith("mlflow:") else None
+        if meaning.version and registry is None:
+            return _Fetched(fault=Fault("ModelUnresolved", meaning.message or "no registry"))
         meta = seen.ensemble.metadata
         made = fetch.fetch_job(
             name,
@@ -208,7 +211,7 @@ def _fetch(
             way.member,
             _reference(_uri(source), meaning),
             meaning.digest,
-            models.mlflow if models and _uri(source).startswith("mlflow:") else None,
+            registry,
             seen.defaults,
             fetch.labels(meta.name, {fetch.FETCHES: name.rpartition("-")[2]}),
             owners,

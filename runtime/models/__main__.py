@@ -11,10 +11,10 @@ import structlog
 from yarl import URL
 
 from crds.models import FINAL, ModelReport
-from runtime.models import problems, sources
+from runtime.models import sources
 from runtime.models.claim import Claim
 from runtime.models.mlflow import Registry
-from runtime.models.problems import ModelError
+from runtime.models.problems import LASTING, ModelError
 from runtime.models.resolve import resolve
 from runtime.models.web import Web, authorization, session
 
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModelError as error:
         _log.error("failed", problem=error.problem, message=str(error))
         report = ModelReport(problem=error.problem, message=str(error)[:400])
-        status = FINAL if error.problem in problems.FINAL else 1
+        status = FINAL if error.problem in LASTING else 1
     given.report.write_text(report.model_dump_json(by_alias=True, exclude_none=True))
     return status
 

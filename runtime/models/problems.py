@@ -3,7 +3,7 @@
 from crds.models import Problem
 
 #: Another try would end the same, and may cost a large download.
-FINAL: frozenset[Problem] = frozenset({"DigestMismatch", "NoSpace", "TooLarge", "Unusable"})
+LASTING: frozenset[Problem] = frozenset({"DigestMismatch", "NoSpace", "TooLarge", "Unusable"})
 
 
 class ModelError(Exception):

@@ -95,8 +95,7 @@ async def digest_of(source: Source, limit: int) -> tuple[str, int]:
 
 
 class _Counted:
-    """Bytes that are hashed and forgotten. They need not be read twice either: what was hashed is
-    not asked for again."""
+    """Bytes that are hashed and forgotten."""
 
     def __init__(self) -> None:
         self.digest = hashlib.sha256()

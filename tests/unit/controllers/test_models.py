@@ -496,6 +496,17 @@ def test_a_world_that_no_longer_names_the_registry_changes_nothing_that_runs() -
     assert "set spec.models.mlflow of World emberfall" in cluster.member["model"]["message"]
 
 
+def test_a_known_version_of_a_registry_that_nobody_names_is_not_fetched() -> None:
+    cluster = Cluster(by_uri("mlflow:bard/3"), models=MLFLOW)
+    cluster.settle()
+    cluster.end(cluster.jobs("resolve")[-1], version="3", digest=A)
+    cluster.look()
+    cluster.children, cluster.world = Children(), world()
+    result = cluster.settle()
+    assert cluster.jobs("fetch") == []
+    assert condition(result).reason == "ModelUnresolved"
+
+
 def test_without_a_registry_the_field_to_set_is_named() -> None:
     cluster = Cluster(by_uri(**CHAMPION))
     result = cluster.settle()
