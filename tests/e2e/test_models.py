@@ -1,11 +1,12 @@
 """A model by uri is fetched once in the cluster, checked, and answers."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from cli.run import CommandError
-from tests.e2e import shelf, worlds
+from tests.e2e import handmade, shelf, worlds
 from tests.e2e.kube import Game, Kube, Object, until
 
 
@@ -76,3 +77,15 @@ def test_credentials_go_to_the_fetching_pod_and_nowhere_else(kube: Kube) -> None
     assert "s3cr3t-word" not in everything
     (engine,) = kube.pods("app.kubernetes.io/name=engine")
     assert "shelf-token" not in json.dumps(engine["spec"]["volumes"])
+
+
+def test_an_image_is_mounted_and_answers(kube: Kube, game: Game, tmp_path: Path) -> None:
+    layer = handmade.layer({"bard.gguf": shelf.model().read_bytes()})
+    digest = handmade.load(kube.cluster, tmp_path, "fabula.dev/test-model", layer)
+    model = {"uri": f"oci://fabula.dev/test-model@sha256:{digest}"}
+    one = {"name": "one", "engine": {"llamacpp": {"model": model}}}
+    kube.apply(worlds.world(), ensemble(one), worlds.storyteller())
+    kube.ready(120)
+    assert member(kube)["model"]["digest"] == f"sha256:{digest}"
+    assert not kube.find("jobs,persistentvolumeclaims", "app.kubernetes.io/name=model")
+    assert game.ask(game.session())["outcome"] == "Vote"
