@@ -406,6 +406,19 @@ def test_an_image_is_a_volume_and_needs_no_fetching() -> None:
     assert cluster.member["model"]["digest"] == A
 
 
+def test_an_image_that_cannot_be_pulled_may_be_the_models() -> None:
+    cluster = Cluster(by_uri(f"oci://registry.example/bard@{A}"))
+    cluster.ready = 0
+    cluster.settle()
+    (deployment,) = cluster.children.of("Deployment")
+    waiting = {"image": "engine:1", "state": {"waiting": {"reason": "ImagePullBackOff"}}}
+    made = {"metadata": {"name": "p", "labels": deployment["metadata"]["labels"]}}
+    cluster.pods = [{**made, "spec": pod(deployment), "status": {"containerStatuses": [waiting]}}]
+    result = cluster.settle()
+    assert condition(result).reason == "ImageUnavailable"
+    assert f"engine:1 or registry.example/bard@{A}" in condition(result).message
+
+
 # -- registries ----------------------------------------------------------------------------------
 
 
