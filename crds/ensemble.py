@@ -493,7 +493,12 @@ class VariantStatus(Model):
     name: Annotated[str, Field(max_length=20, description="Its name.")]
     engine: Annotated[str, Field(max_length=16, description="What it thinks with.")]
     revision: Annotated[
-        str, Field(max_length=16, description="The revision that the spec asks for.")
+        str,
+        Field(
+            max_length=16,
+            description="The revision that the spec asks for; until a model by uri is there, the "
+            "one before.",
+        ),
     ]
     serving: Annotated[
         str | None,
@@ -510,7 +515,7 @@ class VariantStatus(Model):
     ] = None
     model: Annotated[
         ModelStatus | None,
-        Field(description="The model of `revision`. Absent: it does not come by uri."),
+        Field(description="The model that the spec asks for. Absent: it does not come by uri."),
     ] = None
 
 

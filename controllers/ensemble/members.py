@@ -81,17 +81,19 @@ def _plan_way(
 ) -> _WayPlan:
     if way.member.engine.hosted:
         return _hosted(way, seen)
-    if way.model and way.model.volume is None:
-        return _awaiting(way, way.model, seen, routed, owners)
+    if way.model and way.bare:
+        return _awaiting(way, way.model)
     wanted = revision(way)
     serving = _serving(way, wanted, routed, seen)
     keep = sorted({wanted, serving})
-    fault = _fault(way, wanted, seen)
+    fault = way.model.fault if way.model else None
+    if fault is None and _ready(way, wanted, seen) < _desired(way):
+        fault = _fault(way, wanted, seen)
     return _WayPlan(
         status=_status(way, wanted, serving, fault, seen),
         objects=tuple(obj for rev in keep for obj in _revision_objects(way, rev, seen, owners)),
         route=_route(way, serving, seen),
-        fault=fault if _ready(way, wanted, seen) < _desired(way) else None,
+        fault=fault,
     )
 
 
@@ -111,30 +113,17 @@ def _hosted(way: Way, seen: EnsembleObserved) -> _WayPlan:
     )
 
 
-def _awaiting(
-    way: Way, model: Located, seen: EnsembleObserved, routed: str | None, owners: list[Object]
-) -> _WayPlan:
-    """Until its model is there, what was routed goes on as it is."""
-    held = routed
-    if held and seen.children.get("ControllerRevision", _name(seen, way, held)) is None:
-        held = None
-    wanted = revision(way) if model.digest else held or ""
-    why = model.fault.message if model.fault else model.status.message or "fetching"
-    answers = bool(held and _ready(way, held, seen))
+def _awaiting(way: Way, model: Located) -> _WayPlan:
+    """The first model of a way is not there yet."""
     return _WayPlan(
         status=VariantStatus(
             name=_name_of(way),
             engine=way.member.engine.kind,
-            revision=wanted,
-            serving=held if answers else None,
-            ready=_ready(way, wanted, seen),
-            desired=_desired(way),
-            condition="Failing" if model.fault else "RollingOut" if answers else "Starting",
-            message=clip(f"model: {why}", 512),
+            revision=revision(way),
+            condition="Failing" if model.fault else "Starting",
+            message=clip(model.why, 512),
             model=model.status,
         ),
-        objects=tuple(_revision_objects(way, held, seen, owners)) if held else (),
-        route=_route(way, held, seen) if held else None,
         fault=model.fault,
     )
 
@@ -209,6 +198,9 @@ def _status(
     if desired == 0:
         condition = "Stopped"
         message = "scaling.minReplicas is 0"
+    elif way.model and way.held:
+        condition = "Failing" if way.model.fault else "RollingOut"
+        message = way.model.why
     elif ready >= desired:
         condition = "Serving"
     elif fault:

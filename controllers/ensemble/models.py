@@ -11,10 +11,11 @@ from controllers.conditions import clip, timestamp
 from controllers.diagnosis import Fault, diagnose
 from controllers.ensemble import fetch, jobs
 from controllers.ensemble.resolve import Resolution, poll, secret_not_found
+from controllers.ensemble.revision import child_name
 from controllers.ensemble.variants import Located, Way, ways
 from controllers.observed import EnsembleObserved
 from controllers.plan import Children, Delete, Event, Object, controller_of
-from crds.ensemble import FULL
+from crds.ensemble import FULL, VariantStatus
 from crds.models import ModelClaims, ModelReport, ModelSource, ModelStatus
 
 #: A claim that nothing uses is kept for this long after the route table changed, so that going back
@@ -51,22 +52,31 @@ class _Fetched:
     delete: tuple[Delete, ...] = ()
 
 
-def locate(seen: EnsembleObserved, own: Children, owners: list[Object], now: datetime) -> Models:
+def locate(
+    seen: EnsembleObserved,
+    own: Children,
+    routed: Mapping[str, Mapping[str, str]],
+    owners: list[Object],
+    now: datetime,
+) -> Models:
     """Where every model is, and what to do so that it gets there.
 
     Args:
         seen: everything observed.
         own: of the children the ensemble's own. A claim is its Job's.
+        routed: the revisions that the live route table names, by member and variant.
         owners: for what is made.
         now: the time.
     """
+    ensemble = seen.ensemble.metadata.name
     every = {member.name: ways(member) for member in seen.ensemble.spec.members}
     by_uri = [
         (way, source)
         for way in chain.from_iterable(every.values())
         if (source := way.member.engine.source)
     ]
-    known = dict(_known(seen))
+    before = dict(_before(seen))
+    known = {key: part.model for key, part in before.items() if part.model}
     registered = [uri for _, source in by_uri if (uri := _uri(source)).startswith("mlflow:")]
     latest = {status.uri: status for status in known.values()}
     asked = poll(registered, latest, seen, own, owners, now)
@@ -79,14 +89,16 @@ def locate(seen: EnsembleObserved, own: Children, owners: list[Object], now: dat
         if meaning.digest and uri.startswith("oci:"):
             place = _Fetched(fetch.image_volume(uri, seen.defaults))
         elif meaning.digest:
-            name = fetch.claim_name(seen.ensemble.metadata.name, meaning.digest)
+            name = fetch.claim_name(ensemble, meaning.digest)
             if name not in fetched:
                 fetched[name] = _fetch(name, way, meaning, seen, own, owners, now)
             place = fetched[name]
         located[way.key] = _located(uri, meaning, place, known.get(way.key), now)
     return Models(
         ways={
-            name: [replace(way, model=located.get(way.key)) for way in found]
+            name: [
+                _placed(way, located.get(way.key), before, routed, own, ensemble) for way in found
+            ]
             for name, found in every.items()
         },
         objects=(*asked.objects, *(obj for part in fetched.values() for obj in part.objects)),
@@ -140,13 +152,43 @@ def _claims(objects: Iterable[Object]) -> Iterator[str]:
                     yield held["claimName"]
 
 
-def _known(seen: EnsembleObserved) -> Iterator[tuple[tuple[str, str], ModelStatus]]:
+def _before(seen: EnsembleObserved) -> Iterator[tuple[tuple[str, str], VariantStatus]]:
     """What the status says, by member and variant."""
     for member in seen.ensemble.status.members:
-        for part in (member, *member.variants):
-            if part.model:
-                variant = FULL if part is member else part.name
-                yield (member.name, variant), part.model
+        yield (member.name, FULL), member
+        for part in member.variants:
+            yield (member.name, part.name), part
+
+
+def _placed(
+    way: Way,
+    model: Located | None,
+    before: Mapping[tuple[str, str], VariantStatus],
+    routed: Mapping[str, Mapping[str, str]],
+    own: Children,
+    ensemble: str,
+) -> Way:
+    """The way with its model; where that is not there yet, with the revision that was wanted
+    before it, or the one that answers, so that nothing changes meanwhile."""
+    if model is None or model.volume is not None:
+        return replace(way, model=model)
+    earlier = before.get(way.key)
+    revisions = [
+        earlier.revision if earlier else None,
+        routed.get(way.member.name, {}).get(way.variant),
+    ]
+    held = next(
+        (
+            rev
+            for rev in revisions
+            if rev
+            and own.get(
+                "ControllerRevision", child_name(ensemble, way.member.name, rev, way.variant)
+            )
+        ),
+        None,
+    )
+    return replace(way, model=model, held=held)
 
 
 def _uri(source: ModelSource) -> str:

@@ -42,7 +42,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     for route in before.routes if before else []:
         routed[route.member] = {way.variant: way.revision for way in route.ways}
 
-    models = locate(seen, own, owners, now)
+    models = locate(seen, own, routed, owners, now)
     members = [
         plan_member(
             member,

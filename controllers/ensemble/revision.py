@@ -26,8 +26,11 @@ def revision(way: Way) -> str:
     """Eight hex digits of the member or variant as the person wrote it.
 
     Fields that were left out stay out, so that a default of a later version changes nothing. The
-    digest of a model that comes by uri counts, so that an alias that moves is a new revision.
+    digest of a model that comes by uri counts, so that an alias that moves is a new revision; until
+    that model is there, the revision stays what it was.
     """
+    if way.held:
+        return way.held
     said = way.member.model_dump(
         mode="json", by_alias=True, exclude_unset=True, exclude_none=True, exclude=UNVERSIONED
     )

@@ -28,6 +28,12 @@ class Located:
     def digest(self) -> str | None:
         return self.status.digest
 
+    @property
+    def why(self) -> str:
+        """What it waits for, for people."""
+        told = self.fault.message if self.fault else self.status.message
+        return f"model: {told or 'fetching'}"
+
 
 @dataclass(frozen=True)
 class Way:
@@ -39,6 +45,13 @@ class Way:
     relative_cost: str = "1"
     #: None where its model does not come by uri.
     model: Located | None = None
+    #: The revision that is wanted meanwhile, where that model is not there yet.
+    held: str | None = None
+
+    @property
+    def bare(self) -> bool:
+        """Whether there is nothing to run yet: no model, and no earlier revision to go on with."""
+        return self.model is not None and self.model.volume is None and self.held is None
 
     @property
     def key(self) -> tuple[str, str]:
