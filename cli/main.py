@@ -36,6 +36,7 @@ COMMANDS = {
     "keys": Lazy("cli.keys", "app", "API keys for games that call a storyteller."),
     "prompts": Lazy("cli.prompts", "app", "The templates of what members are told."),
     "audit": Lazy("cli.audit", "app", "The record of decisions: verify, search, show, replay."),
+    "rollout": Lazy("cli.rollout", "app", "The rollout of a member: see, promote, abort, undo."),
     "play": Lazy("cli.play", "play", "A few decisions from a running storyteller."),
 }
 

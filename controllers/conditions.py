@@ -102,23 +102,45 @@ def conflict(kind: str, conflicts: Conflicts) -> Verdict | None:
     return None
 
 
-def answer(old: Status, now: datetime, *, leaves: bool = False) -> LastRequest | None:
+@dataclass(frozen=True)
+class Said:
+    """What became of something that a person asked for."""
+
+    outcome: Literal["Done", "Refused"] = "Done"
+    message: str = "everything was looked at again"
+
+
+def answer(
+    old: Status, now: datetime, said: Said | None = None, *, leaves: bool = False
+) -> LastRequest | None:
     """The answer to `status.request`: the one that stands, or a new one to a new id.
 
     Args:
         old: the status as it is.
         now: the time.
+        said: what became of the request, where it was more than to look again.
         leaves: whether sessions are left behind, as a request may ask for.
     """
     asked, answered = old.request, old.last_request
     if asked is None or (answered and answered.id == asked.id):
         return answered
-    outcome: Literal["Done", "Refused"] = "Done"
-    message = "everything was looked at again"
     if asked.action == LEAVE_SESSIONS and leaves:
-        message = "the gateways leave their sessions in Redis and go on from the volume"
+        said = Said(message="the gateways leave their sessions in Redis and go on from the volume")
     elif asked.action == LEAVE_SESSIONS:
-        outcome, message = "Refused", "there is no hot store here that was dropped and is used"
+        said = Said("Refused", "there is no hot store here that was dropped and is used")
+    said = said or Said()
     return LastRequest(
-        action=asked.action, id=asked.id, outcome=outcome, message=message, at=timestamp(now)
+        action=asked.action,
+        id=asked.id,
+        outcome=said.outcome,
+        message=clip(said.message, 1024),
+        at=timestamp(now),
     )
+
+
+def unanswered(status: Status) -> str | None:
+    """What a person asks for and was not told about yet, other than to look again."""
+    asked, answered = status.request, status.last_request
+    if asked is None or (answered and answered.id == asked.id) or asked.action == "Reconcile":
+        return None
+    return asked.action

@@ -28,6 +28,7 @@ from crds.common import (
 )
 from crds.engines import Engine, Price
 from crds.models import ModelStatus
+from crds.rollout import Rollout, RolloutRequest, RolloutStatus
 
 QualifiedName = Annotated[
     str,
@@ -463,6 +464,13 @@ class ModelEnsembleSpec(Model):
             "it is out the most accurate variant that answers."
         ),
     ] = None
+    rollout: Annotated[
+        Rollout | None,
+        Field(
+            description="How a changed member reaches players. Default: everyone gets the new "
+            "revision as soon as it is ready, and the old one goes."
+        ),
+    ] = None
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -504,10 +512,27 @@ class VariantStatus(Model):
         str | None,
         Field(max_length=16, description="The revision that answers now. Absent: none does."),
     ] = None
+    stable: Annotated[
+        str | None,
+        Field(
+            max_length=16,
+            description="The revision that players have unless they are in a canary. Absent: none "
+            "has answered yet.",
+        ),
+    ] = None
     ready: Annotated[int, Field(ge=0, description="Replicas of `revision` that are ready.")] = 0
     desired: Annotated[int, Field(ge=0, description="Replicas of `revision` wanted.")] = 0
     condition: Annotated[
-        Literal["Serving", "Starting", "RollingOut", "Hosted", "Stopped", "Failing"],
+        Literal[
+            "Serving",
+            "Starting",
+            "RollingOut",
+            "Canary",
+            "HeldBack",
+            "Hosted",
+            "Stopped",
+            "Failing",
+        ],
         Field(description="Where it stands, in one word."),
     ]
     message: Annotated[
@@ -522,6 +547,22 @@ class VariantStatus(Model):
 class MemberStatus(VariantStatus):
     """What the operator sees of one member."""
 
+    traffic_percent: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=100,
+            description="Share of new sessions that `revision` gets while it is a canary.",
+        ),
+    ] = None
+    held_back: Annotated[
+        str | None,
+        Field(
+            max_length=16,
+            description="Digest of what a person sent back with `Abort` or `Undo`: it is not "
+            "rolled out again before the member changes, or `Retry`.",
+        ),
+    ] = None
     variants: Annotated[
         list[VariantStatus], ListMap(), Field(max_length=4, description="Each of its variants.")
     ] = []
@@ -529,6 +570,15 @@ class MemberStatus(VariantStatus):
 
 class ModelEnsembleStatus(Status):
     """What the operator sees of a ModelEnsemble."""
+
+    request: Annotated[
+        RolloutRequest | None,
+        Field(description="Ask the operator for something: `kubectl patch --subresource=status`."),
+    ] = None  # type: ignore[assignment]  # more actions than other kinds have
+    rollout: Annotated[
+        RolloutStatus | None,
+        Field(description="The rollout under way, or the last one. Absent: there was none."),
+    ] = None
 
     members: Annotated[
         list[MemberStatus], ListMap(), Field(max_length=16, description="Each member.")
@@ -556,6 +606,7 @@ class ModelEnsemble(Kind):
     columns: ClassVar[tuple[Column, ...]] = (
         READY_COLUMN,
         Column("Members", ".status.membersReady", description="Members that can answer, of all."),
+        Column("Rollout", ".status.rollout.progress", description="How far the rollout is."),
         Column("World", ".spec.worldRef", description="The World it belongs to."),
         WHY_COLUMN,
         AGE_COLUMN,

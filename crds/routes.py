@@ -55,6 +55,24 @@ class Route(Served):
         ]
 
 
+class Split(Model):
+    """How sessions are divided while a new revision of one member is tried out.
+
+    A session belongs to an arm from its beginning to the end of the rollout. The ``canary`` arm is
+    told by the new revision, the ``baseline`` of the same size by the old one, to be held against
+    it; the rest is in neither.
+    """
+
+    #: What sessions are drawn with. It is another one each rollout, and names it in records.
+    salt: str
+    member: str
+    #: Share of the sessions that begin now, for each of the two arms.
+    percent: Annotated[int, Field(ge=0, le=50)]
+    #: How to ask the member in the canary, itself first. Empty: the new revision is not ready, and
+    #: its sessions are told by the old one.
+    canary: list[Served] = []
+
+
 class RouteTable(Model):
     """The members of an ensemble and how they agree. ``generation`` is the ensemble's."""
 
@@ -74,3 +92,15 @@ class RouteTable(Model):
     #: Which variant of a member to ask.
     serving: Serving = Serving()
     routes: list[Route]
+    #: Absent: everyone is told by the same revisions.
+    split: Split | None = None
+
+    def canary(self) -> Route | None:
+        """How to ask the member that is tried out, in the canary arm."""
+        split = self.split
+        whole = next((each for each in self.routes if split and each.member == split.member), None)
+        if split is None or whole is None or not split.canary:
+            return None
+        first, *others = split.canary
+        said = {name: getattr(first, name) for name in Served.model_fields}
+        return whole.model_copy(update={**said, "variants": others})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from controllers.conditions import clip
 from controllers.diagnosis import Fault, diagnose
 from controllers.ensemble import routes, workload
+from controllers.ensemble.lines import Course, Line, Replicas
 from controllers.ensemble.revision import (
     Rendered,
     child_name,
@@ -27,6 +28,8 @@ class MemberPlan:
     status: MemberStatus
     objects: tuple[Object, ...] = ()
     route: Route | None = None
+    #: How to ask it at the revision that is tried out; None where nobody may.
+    canary: Route | None = None
     #: What keeps it or a variant from running, by what a person calls that.
     faults: tuple[tuple[str, Fault], ...] = ()
 
@@ -38,7 +41,48 @@ class _WayPlan:
     status: VariantStatus
     objects: tuple[Object, ...] = ()
     route: Route | None = None
+    canary: Route | None = None
     fault: Fault | None = None
+
+
+def line_of(
+    member: Member, every: Sequence[Way], seen: EnsembleObserved, routed: Mapping[str, str]
+) -> Line:
+    """A member as its rollout sees it: of each way that runs and has answered before, what players
+    have and what the spec asks for. See `plan_member` for the arguments."""
+    stable: dict[str, str] = {}
+    wanted: dict[str, str] = {}
+    replicas: dict[tuple[str, str], Replicas] = {}
+    faults: list[Fault | None] = []
+    rollout = seen.ensemble.status.rollout
+    tried = rollout.revisions if rollout and rollout.member == member.name else []
+    for way in every:
+        known = _stable(way, seen, routed.get(way.variant))
+        if known is None or way.stopped or way.bare:
+            continue
+        rev = revision(way)
+        stable[way.variant], wanted[way.variant] = known, rev
+        if rev != known:
+            faults.append(_fault(way, rev, seen))
+        others = [
+            side
+            for each in tried
+            if each.name == way.variant
+            for side in (each.stable, each.canary)
+        ]
+        for each in {rev, known, *others}:
+            replicas[way.variant, each] = Replicas(
+                _ready(way, each, seen), _desired(way, each, seen)
+            )
+    before = _before(member.name, seen)
+    return Line(
+        name=member.name,
+        wanted=wanted,
+        stable=stable,
+        replicas=replicas,
+        held_back=before.held_back if before else None,
+        fault=next((fault.message for fault in faults if fault), None),
+    )
 
 
 def plan_member(
@@ -47,6 +91,7 @@ def plan_member(
     seen: EnsembleObserved,
     routed: Mapping[str, str],
     owners: list[Object],
+    course: Course | None = None,
 ) -> MemberPlan:
     """Decide about a member.
 
@@ -57,19 +102,24 @@ def plan_member(
             anybody else could name any pod.
         routed: the revisions that the live route table names for it, by variant.
         owners: owner references for what is made.
+        course: what its rollout comes to; None: everyone gets what is new as soon as it is ready.
     """
-    plans = [_plan_way(way, seen, routed.get(way.variant), owners) for way in every]
+    course = course or Course({})
+    plans = [_plan_way(way, seen, routed.get(way.variant), owners, course) for way in every]
     objects = [obj for plan in plans for obj in plan.objects]
-    if objects:
+    if any(obj["kind"] == "Deployment" for obj in objects):
         meta = seen.ensemble.metadata
         labels = workload.member_labels(meta.name, member.name)
         budget = f"{meta.name}-{member.name}"
         objects.append(workload.disruption_budget(budget, meta.namespace, labels, owners))
     full, *others = (plan.status for plan in plans)
     return MemberPlan(
-        status=MemberStatus(**dict(full), variants=list(others)),
+        status=MemberStatus(**dict(full), variants=list(others), held_back=course.held_back),
         objects=tuple(objects),
         route=routes.joined([plan.route for plan in plans if plan.route]),
+        canary=routes.joined([plan.canary for plan in plans if plan.canary])
+        if course.asked
+        else None,
         faults=tuple(
             (way.label, plan.fault) for way, plan in zip(every, plans, strict=True) if plan.fault
         ),
@@ -77,39 +127,29 @@ def plan_member(
 
 
 def _plan_way(
-    way: Way, seen: EnsembleObserved, routed: str | None, owners: list[Object]
+    way: Way, seen: EnsembleObserved, routed: str | None, owners: list[Object], course: Course
 ) -> _WayPlan:
-    if way.member.engine.hosted:
-        return _hosted(way, seen)
     if way.model and way.bare:
         return _awaiting(way, way.model)
     wanted = revision(way)
-    serving = _serving(way, wanted, routed, seen)
-    keep = sorted({wanted, serving})
+    serving = course.stable.get(way.variant) or _serving(way, wanted, routed, seen)
+    canary = course.canary.get(way.variant)
+    keep = {serving, canary, course.warm.get(way.variant)}
+    if way.variant not in course.stable:
+        keep.add(wanted)
     fault = way.model.fault if way.model else None
-    if fault is None and _ready(way, wanted, seen) < _desired(way):
+    if fault is None and wanted in keep and not _whole(way, wanted, seen):
         fault = _fault(way, wanted, seen)
     return _WayPlan(
-        status=_status(way, wanted, serving, fault, seen),
-        objects=tuple(obj for rev in keep for obj in _revision_objects(way, rev, seen, owners)),
-        route=_route(way, serving, seen),
-        fault=fault,
-    )
-
-
-def _hosted(way: Way, seen: EnsembleObserved) -> _WayPlan:
-    rev = revision(way)
-    patience = seen.ensemble.spec.consensus.timeout_seconds
-    return _WayPlan(
-        status=VariantStatus(
-            name=_name_of(way),
-            engine=way.member.engine.kind,
-            revision=rev,
-            serving=rev,
-            condition="Hosted",
-            message="asked by the gateway; see the Storyteller for whether it answers",
+        status=_status(way, wanted, serving, fault, seen, course),
+        objects=tuple(
+            obj
+            for rev in sorted(rev for rev in keep if rev)
+            for obj in _revision_objects(way, rev, seen, owners)
         ),
-        route=routes.route(way.member, way, rev, None, patience),
+        route=_route(way, serving, seen),
+        canary=_route(way, canary or serving, seen),
+        fault=fault,
     )
 
 
@@ -128,17 +168,44 @@ def _awaiting(way: Way, model: Located) -> _WayPlan:
     )
 
 
+def _serving(way: Way, wanted: str, routed: str | None, seen: EnsembleObserved) -> str:
+    """The wanted revision once it is ready; until then the one that was routed, if it still
+    answers."""
+    if routed is None or routed == wanted or _whole(way, wanted, seen):
+        return wanted
+    stored = seen.children.get("ControllerRevision", _name(seen, way, routed))
+    return routed if stored and _ready(way, routed, seen) else wanted
+
+
+def _stable(way: Way, seen: EnsembleObserved, routed: str | None) -> str | None:
+    """The revision that players have: the one that was last known to answer, if it can still be
+    asked; None where there is none."""
+    before = _before(way.member.name, seen)
+    parts = [before, *before.variants] if before else []
+    known = next((part.stable for part in parts if part.name == _name_of(way)), None)
+    rev = known or (routed if routed and _answers(way, routed, seen) else None)
+    if rev is None or rev == revision(way):
+        return rev
+    if seen.children.get("ControllerRevision", _name(seen, way, rev)) is None:
+        return None
+    hosted, wanted = _versioned(way, rev, seen).engine.hosted, way.member.engine.hosted
+    if hosted and (wanted is None or wanted.api_key_secret_ref != hosted.api_key_secret_ref):
+        return None  # gateways hold one key for each member, and it is the new one
+    return rev
+
+
+def _before(member: str, seen: EnsembleObserved) -> MemberStatus | None:
+    return next((each for each in seen.ensemble.status.members if each.name == member), None)
+
+
 def _name_of(way: Way) -> str:
     return way.member.name if way.variant == FULL else way.variant
 
 
-def _serving(way: Way, wanted: str, routed: str | None, seen: EnsembleObserved) -> str:
-    """The wanted revision once it is ready; until then the one that was routed, if it still
-    answers."""
-    if routed is None or routed == wanted or _ready(way, wanted, seen) >= _desired(way):
-        return wanted
-    stored = seen.children.get("ControllerRevision", _name(seen, way, routed))
-    return routed if stored and _ready(way, routed, seen) else wanted
+def _versioned(way: Way, rev: str, seen: EnsembleObserved) -> Member:
+    """The member as it was at a revision; what is not stored yet is what the spec asks for."""
+    stored = seen.children.get("ControllerRevision", _name(seen, way, rev))
+    return Rendered.read(stored).member if stored else way.member
 
 
 def _revision_objects(
@@ -151,12 +218,18 @@ def _revision_objects(
     if stored is not None:
         rendered, number = Rendered.read(stored), int(stored["revision"])
     else:
-        volume = way.model.volume if way.model else None
-        template = workload.pod_template(way.member, seen.defaults, labels, volume)
+        hosted, volume = way.member.engine.hosted, way.model.volume if way.model else None
+        template = (
+            {} if hosted else workload.pod_template(way.member, seen.defaults, labels, volume)
+        )
         rendered, number = Rendered(way.member, template), _next_number(way, seen)
+    kept = controller_revision(name, meta.namespace, number, rendered, labels, owners)
+    if rendered.member.engine.hosted:
+        return [kept]
+    replicas = _desired(way, rev, seen)
     return [
-        controller_revision(name, meta.namespace, number, rendered, labels, owners),
-        workload.deployment(name, meta.namespace, _desired(way), rendered.template, labels, owners),
+        kept,
+        workload.deployment(name, meta.namespace, replicas, rendered.template, labels, owners),
         service(name, meta.namespace, labels, owners),
     ]
 
@@ -175,36 +248,50 @@ def _next_number(way: Way, seen: EnsembleObserved) -> int:
     )
 
 
-def _route(way: Way, serving: str, seen: EnsembleObserved) -> Route | None:
+def _route(way: Way, rev: str, seen: EnsembleObserved) -> Route | None:
     """Stopped members are not asked; all others are, ready or not: the gateway sees first when one
     comes back."""
-    if _desired(way) == 0:
+    versioned = _versioned(way, rev, seen)
+    if not versioned.engine.hosted and _desired(way, rev, seen) == 0:
         return None
     meta = seen.ensemble.metadata
-    name = _name(seen, way, serving)
-    stored = seen.children.get("ControllerRevision", name)
-    versioned = Rendered.read(stored).member if stored else way.member
-    address = url(name, meta.namespace, seen.defaults.cluster_domain)
+    pods = url(_name(seen, way, rev), meta.namespace, seen.defaults.cluster_domain)
+    address = None if versioned.engine.hosted else pods
     patience = seen.ensemble.spec.consensus.timeout_seconds
-    return routes.route(versioned, way, serving, address, patience)
+    return routes.route(versioned, way, rev, address, patience)
 
 
 def _status(
-    way: Way, wanted: str, serving: str, fault: Fault | None, seen: EnsembleObserved
+    way: Way,
+    wanted: str,
+    serving: str,
+    fault: Fault | None,
+    seen: EnsembleObserved,
+    course: Course,
 ) -> VariantStatus:
-    ready, desired = _ready(way, wanted, seen), _desired(way)
-    answers = bool(_ready(way, serving, seen))
+    ready, desired = _ready(way, wanted, seen), _desired(way, wanted, seen)
+    answers = _answers(way, serving, seen)
+    before = _stable(way, seen, None)
     message: str | None = None
-    if desired == 0:
+    if way.stopped:
         condition = "Stopped"
         message = "scaling.minReplicas is 0"
     elif way.model and way.held:
         condition = "Failing" if way.model.fault else "RollingOut"
         message = way.model.why
+    elif course.waits and serving != wanted:
+        condition = "HeldBack" if course.held_back else "RollingOut"
+        message = course.waits
+    elif fault and ready < desired:
+        condition, message = "Failing", fault.message
+    elif wanted == course.canary.get(way.variant):
+        condition = "Canary"
+        message = f"{wanted} is tried out beside {serving}; see status.rollout"
+    elif way.member.engine.hosted:
+        condition = "Hosted"
+        message = "asked by the gateway; see the Storyteller for whether it answers"
     elif ready >= desired:
         condition = "Serving"
-    elif fault:
-        condition, message = "Failing", fault.message
     elif serving != wanted:
         condition = "RollingOut"
         message = f"{serving} answers until {wanted} is ready"
@@ -217,6 +304,7 @@ def _status(
             "engine": way.member.engine.kind,
             "revision": wanted,
             "serving": serving if answers else None,
+            "stable": serving if answers or before == serving else None,
             "ready": ready,
             "desired": desired,
             "condition": condition,
@@ -233,13 +321,28 @@ def _fault(way: Way, rev: str, seen: EnsembleObserved) -> Fault | None:
     return diagnose(pods, seen.children.get("Deployment", _name(seen, way, rev)))
 
 
-def _desired(way: Way) -> int:
-    return way.member.scaling.min_replicas if way.member.scaling else 1
+def _desired(way: Way, rev: str, seen: EnsembleObserved) -> int:
+    """Replicas of a revision: as the spec says today, or, where that runs no pod any more, as it
+    said then. A hosted model has none."""
+    versioned = _versioned(way, rev, seen)
+    if versioned.engine.hosted:
+        return 0
+    scaling = (versioned if way.member.engine.hosted else way.member).scaling
+    return scaling.min_replicas if scaling else 1
 
 
 def _ready(way: Way, rev: str, seen: EnsembleObserved) -> int:
     found = seen.children.get("Deployment", _name(seen, way, rev))
     return int(found.get("status", {}).get("readyReplicas", 0)) if found else 0
+
+
+def _answers(way: Way, rev: str, seen: EnsembleObserved) -> bool:
+    """Whether there is anybody to ask: a replica, or a provider."""
+    return _versioned(way, rev, seen).engine.hosted is not None or _ready(way, rev, seen) > 0
+
+
+def _whole(way: Way, rev: str, seen: EnsembleObserved) -> bool:
+    return _ready(way, rev, seen) >= _desired(way, rev, seen)
 
 
 def _name(seen: EnsembleObserved, way: Way, rev: str) -> str:

@@ -7,10 +7,11 @@ from datetime import datetime
 from controllers import conditions as say
 from controllers.conditions import Verdict
 from controllers.ensemble import routes
-from controllers.ensemble.members import MemberPlan, plan_member
+from controllers.ensemble.members import MemberPlan, line_of, plan_member
 from controllers.ensemble.models import locate, needless
 from controllers.ensemble.retire import retire
 from controllers.ensemble.revision import digest
+from controllers.ensemble.rollout import UNDER_WAY, decide
 from controllers.observed import EnsembleObserved
 from controllers.plan import Conflicts, Event, Plan, owner, split_groups
 from crds.common import API_VERSION
@@ -21,6 +22,7 @@ from crds.ensemble import (
     Serving,
     VariantStatus,
 )
+from crds.rollout import RolloutStatus
 from crds.routes import ROUTES_KEY
 
 #: Seconds between looks while something is not as it should be: pods tell why they wait only when
@@ -42,19 +44,37 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     for route in before.routes if before else []:
         routed[route.member] = {way.variant: way.revision for way in route.ways}
 
+    mine = replace(seen, children=own)
     models = locate(seen, own, routed, owners, now)
+    rollout = decide(
+        ensemble.spec.rollout,
+        ensemble.status.rollout,
+        [
+            line_of(each, models.ways[each.name], mine, routed.get(each.name, {}))
+            for each in ensemble.spec.members
+        ],
+        say.unanswered(ensemble.status),
+        meta.uid,
+        now,
+    )
     members = [
         plan_member(
-            member,
-            models.ways[member.name],
-            replace(seen, children=own),
-            routed.get(member.name, {}),
+            each,
+            models.ways[each.name],
+            mine,
+            routed.get(each.name, {}),
             owners,
+            rollout.courses.get(each.name),
         )
-        for member in ensemble.spec.members
+        for each in ensemble.spec.members
     ]
+    canary = next((member.canary for member in members if member.canary), None)
     table = routes.config_map(
-        routes.table(ensemble, [member.route for member in members if member.route]),
+        routes.table(
+            ensemble,
+            [member.route for member in members if member.route],
+            routes.split(rollout.status, canary),
+        ),
         live_table,
         meta.namespace,
         owners,
@@ -67,18 +87,24 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     deletes, linger = retire(own, desired, known, now)
     deletes += [*models.delete, *needless(models, own, desired, routes.age(table, now))]
 
-    verdict = _verdict(seen, members, conflicts)
+    verdict = _verdict(seen, members, conflicts, rollout.status)
     status = ModelEnsembleStatus(
         observed_generation=meta.generation,
         conditions=say.conditions(verdict, ensemble.status.conditions, meta.generation, now),
-        last_request=say.answer(ensemble.status, now),
-        members=[member.status for member in members],
+        last_request=say.answer(ensemble.status, now, rollout.said),
+        members=[_with_share(member.status, rollout.status) for member in members],
         members_ready=f"{sum(_answers(m.status) for m in members)}/{len(members)}",
         routes=digest(table["data"][ROUTES_KEY]),
         serving=_rule(ensemble.spec),
+        rollout=rollout.status,
     )
-    waits = [seconds for seconds in (linger, models.again_in) if seconds]
-    if verdict.reconciling or not verdict.ready:
+    waits = [wait for wait in (linger, models.again_in, rollout.again_in) if wait]
+    settled = rollout.status is not None and rollout.status.phase in {
+        "Stepping",
+        "Paused",
+        "Promoted",
+    }
+    if not verdict.ready or (verdict.reconciling and not settled):
         waits.append(IMPATIENCE)
     return Plan(
         apply=tuple(ours),
@@ -87,6 +113,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
             *say.change_events(ensemble.status, status),
             *models.events,
             *_member_events(ensemble.status.members, status.members),
+            *_rollout_events(ensemble.status.rollout, status.rollout),
         ),
         status=status,
         again_in=min(waits, default=None),
@@ -98,6 +125,13 @@ def _rule(spec: ModelEnsembleSpec) -> str | None:
     if not any(member.variants for member in spec.members):
         return None
     return (spec.serving or Serving()).words
+
+
+def _with_share(status: MemberStatus, rollout: RolloutStatus | None) -> MemberStatus:
+    """The member with the share of sessions that its new revision has, where it is the canary."""
+    if rollout is None or rollout.member != status.name or rollout.phase not in UNDER_WAY:
+        return status
+    return status.model_copy(update={"traffic_percent": rollout.traffic_percent})
 
 
 def _answers(status: MemberStatus) -> bool:
@@ -112,7 +146,10 @@ def _parts(status: MemberStatus) -> list[tuple[str, VariantStatus]]:
 
 
 def _verdict(
-    seen: EnsembleObserved, members: Sequence[MemberPlan], conflicts: Conflicts
+    seen: EnsembleObserved,
+    members: Sequence[MemberPlan],
+    conflicts: Conflicts,
+    rollout: RolloutStatus | None,
 ) -> Verdict:
     """The first thing that a person should know."""
     if blocked := say.conflict("ModelEnsemble", conflicts):
@@ -147,6 +184,12 @@ def _verdict(
             "every member has scaling.minReplicas 0; raise it for one",
             stalled=True,
         )
+    if rollout and rollout.phase in UNDER_WAY:
+        return Verdict(True, "RollingOut", f"{rollout.member}: {rollout.message}", reconciling=True)
+    held = [member.status for member in members if member.status.held_back]
+    if held:
+        told = "; ".join(f"{status.name}: {status.message}" for status in held)
+        return Verdict(True, "HeldBack", told, stalled=True)
     parts = [part for member in members for part in _parts(member.status)]
     if rolling := [part for part in parts if part[1].condition in {"RollingOut", "Starting"}]:
         told = "; ".join(f"{label}: {part.message}" for label, part in rolling)
@@ -164,3 +207,12 @@ def _member_events(old: Sequence[MemberStatus], new: Sequence[MemberStatus]) -> 
         for label, part in _parts(status)
         if part.condition != "Hosted" and part.serving and part.serving != before.get(label)
     )
+
+
+def _rollout_events(old: RolloutStatus | None, new: RolloutStatus | None) -> tuple[Event, ...]:
+    """An Event for each step and phase of a rollout."""
+    if new is None or (
+        old and (old.number, old.phase, old.step) == (new.number, new.phase, new.step)
+    ):
+        return ()
+    return (Event("Normal", f"Rollout{new.phase}", f"{new.member}: {new.message}"),)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from controllers.conditions import timestamp
+from controllers.ensemble.rollout import UNDER_WAY
 from controllers.ensemble.variants import Way, ways
 from controllers.ensemble.workload import ensemble_labels
 from controllers.plan import Object
@@ -14,7 +15,8 @@ from controllers.pods import child
 from crds.engines import Engine
 from crds.ensemble import FULL, Consensus, Member, ModelEnsemble, Sampling, Serving
 from crds.gateway import KEYS_DIR
-from crds.routes import ROUTES_KEY, Route, RouteTable, Served
+from crds.rollout import RolloutStatus
+from crds.routes import ROUTES_KEY, Route, RouteTable, Served, Split
 
 #: When the table last changed. What it no longer names is taken down a little later.
 CHANGED = "fabula.dev/routes-changed-at"
@@ -72,12 +74,27 @@ def joined(ways: Sequence[Route]) -> Route | None:
     first = ways[0]
     if first.variant != FULL:
         first = max(ways, key=lambda way: float(way.accuracy))
-    others = [
-        Served(**{name: getattr(way, name) for name in Served.model_fields})
-        for way in ways
-        if way is not first
-    ]
+    others = [_served(way) for way in ways if way is not first]
     return first.model_copy(update={"variants": others})
+
+
+def split(status: RolloutStatus | None, canary: Route | None) -> Split | None:
+    """How sessions are divided, from the first step of a rollout to its last.
+
+    Args:
+        status: the rollout as it is now.
+        canary: how to ask the member at its new revision; None where that may not be asked.
+    """
+    if status is None or status.phase not in UNDER_WAY or status.step == 0:
+        return None
+    ways = [_served(canary), *canary.variants] if canary else []
+    return Split(
+        salt=status.salt, member=status.member, percent=status.traffic_percent, canary=ways
+    )
+
+
+def _served(way: Route) -> Served:
+    return Served(**{name: getattr(way, name) for name in Served.model_fields})
 
 
 def minimum_votes(consensus: Consensus, members: Sequence[Member]) -> int:
@@ -91,7 +108,7 @@ def minimum_votes(consensus: Consensus, members: Sequence[Member]) -> int:
     return consensus.minimum_votes or max(1, math.ceil(voters / 2))
 
 
-def table(ensemble: ModelEnsemble, routes: list[Route]) -> RouteTable:
+def table(ensemble: ModelEnsemble, routes: list[Route], split: Split | None = None) -> RouteTable:
     """The table that gateways follow."""
     consensus = ensemble.spec.consensus
     return RouteTable(
@@ -106,6 +123,7 @@ def table(ensemble: ModelEnsemble, routes: list[Route]) -> RouteTable:
         minimum_confidence_percent=consensus.minimum_confidence_percent,
         serving=ensemble.spec.serving or Serving(),
         routes=routes,
+        split=split,
     )
 
 

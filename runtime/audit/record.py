@@ -292,6 +292,17 @@ class Record(Entry):
         Place | None, Field(description="Its turn in the session. Absent: an older record.")
     ] = None
     player: str | None = None
+    rollout: Annotated[
+        str | None,
+        Field(description="Salt of the rollout that was under way. Absent: it was in none."),
+    ] = None
+    arm: Annotated[
+        Literal["Canary", "Baseline", "Rest"] | None,
+        Field(
+            description="Its part in that rollout: told by the new revision, by the old one to be "
+            "held against it, or in neither. Each candidate says its own revision."
+        ),
+    ] = None
     question: str
     options: list[str] | None = None
     task: Annotated[

@@ -36,6 +36,8 @@ def fields(session: Session) -> dict[Any, Any]:
     }
     if session.player is not None:
         made |= {"player": session.player, "player_key": digest(session.player)}
+    if session.arm is not None:
+        made["arm"] = session.arm
     if session.context is not None:
         made["context"] = json.dumps(session.context, ensure_ascii=False)
     return made
@@ -54,6 +56,7 @@ def session(found: Mapping[str, str]) -> Session:
         first_turn=int(found["first_turn"]),
         cast=found.get("cast") or None,
         summary=None if summary is None else Summary(summary, int(found["summary_through"])),
+        arm=found.get("arm"),
     )
 
 

@@ -32,6 +32,7 @@ from runtime.sessions.store import (
     TAIL,
     TOMBSTONE_SECONDS,
     Allows,
+    Assign,
     Claim,
     Context,
     Decided,
@@ -46,8 +47,9 @@ from runtime.sessions.store import (
     TurnUnderWayError,
     UnknownFactError,
     UnknownSessionError,
+    begun,
     fact_of,
-    now,
+    in_no_arm,
     whatever,
 )
 
@@ -97,9 +99,11 @@ class RedisSessions:
         """See SessionStore."""
         return self._trouble
 
-    async def create(self, player: str | None, context: Context | None) -> Session:
+    async def create(
+        self, player: str | None, context: Context | None, assign: Assign = in_no_arm
+    ) -> Session:
         """See SessionStore."""
-        session = Session(f"s-{secrets.token_hex(12)}", now(), player, context)
+        session = begun(player, context, assign)
         await self._take_over(moving.Whole(session, (), (), self._lifetime()))
         return session
 

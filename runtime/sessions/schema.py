@@ -7,7 +7,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS session (
     id TEXT PRIMARY KEY, created TEXT NOT NULL, touched REAL NOT NULL, player TEXT, context TEXT,
     chapter INTEGER NOT NULL DEFAULT 1, first_turn INTEGER NOT NULL DEFAULT 1, told_by TEXT,
-    summary TEXT, summary_through INTEGER NOT NULL DEFAULT 0
+    summary TEXT, summary_through INTEGER NOT NULL DEFAULT 0, arm TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS session_by_player
     ON session (player, created) WHERE player IS NOT NULL;
@@ -31,9 +31,11 @@ INSERT OR IGNORE INTO progress VALUES (1, 0);
 
 
 def prepare(db: sqlite3.Connection) -> None:
-    """Make the tables. Sessions of the first version, whose turns had the numbers of the log, are
-    taken along."""
+    """Make the tables, or add what they lack. Sessions of the first version, whose turns had the
+    numbers of the log, are taken along."""
     db.executescript(_TABLES)
+    if "arm" not in {row[1] for row in db.execute("PRAGMA table_info(session)")}:
+        db.execute("ALTER TABLE session ADD COLUMN arm TEXT")
     old = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'sessions'")
     if old.fetchone() is None:
         return

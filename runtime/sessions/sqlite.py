@@ -24,6 +24,7 @@ from runtime.sessions.owed import Owed
 from runtime.sessions.schema import prepare
 from runtime.sessions.store import (
     Allows,
+    Assign,
     Claim,
     Context,
     Decided,
@@ -35,7 +36,8 @@ from runtime.sessions.store import (
     Turn,
     TurnLostError,
     TurnUnderWayError,
-    now,
+    begun,
+    in_no_arm,
     whatever,
 )
 from runtime.sqlite import transaction
@@ -76,9 +78,11 @@ class SqliteSessions:
         """See SessionStore."""
         return None
 
-    async def create(self, player: str | None, context: Context | None) -> Session:
+    async def create(
+        self, player: str | None, context: Context | None, assign: Assign = in_no_arm
+    ) -> Session:
         """See SessionStore."""
-        session = Session(f"s-{secrets.token_hex(12)}", now(), player, context)
+        session = begun(player, context, assign)
         await self._change(lambda db: sql.create(db, session, time.time()))
         return session
 

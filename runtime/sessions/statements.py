@@ -29,7 +29,7 @@ REFUSALS = (UnknownSessionError, SessionDeletedError, UnknownFactError, FactsFul
 _SESSION = (
     "SELECT id, created, player, context, "
     "(SELECT coalesce(max(number), 0) FROM turn WHERE session = session.id), "
-    "chapter, first_turn, told_by, summary, summary_through FROM session"
+    "chapter, first_turn, told_by, summary, summary_through, arm FROM session"
 )
 
 
@@ -37,8 +37,9 @@ def create(db: sqlite3.Connection, made: Session, at: float) -> None:
     """Write a new session down."""
     context = None if made.context is None else json.dumps(made.context, ensure_ascii=False)
     db.execute(
-        "INSERT INTO session (id, created, touched, player, context) VALUES (?, ?, ?, ?, ?)",
-        (made.id, made.created, at, made.player, context),
+        "INSERT INTO session (id, created, touched, player, context, arm) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (made.id, made.created, at, made.player, context, made.arm),
     )
 
 
@@ -240,7 +241,7 @@ def _forget(db: sqlite3.Connection, wanted: str) -> None:
 
 
 def _session(row: tuple[object, ...]) -> Session:
-    made, created, player, context, count, chapter, first, cast, summary, through = row
+    made, created, player, context, count, chapter, first, cast, summary, through, arm = row
     last = int(str(count))
     return Session(
         id=str(made),
@@ -252,4 +253,5 @@ def _session(row: tuple[object, ...]) -> Session:
         first_turn=int(str(first)),
         cast=None if cast is None else str(cast),
         summary=None if summary is None else Summary(str(summary), int(str(through))),
+        arm=None if arm is None else str(arm),
     )

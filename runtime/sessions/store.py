@@ -5,6 +5,7 @@ a gateway that dies in mid-turn holds nobody up. A turn takes its number in the 
 two gateways can never both tell turn 7.
 """
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from typing import Any, Literal, Protocol
 from runtime.audit import DecisionLog, Record
 
 Context = str | Mapping[str, Any]
+#: From the id of a new session to its arm, if there is any.
+Assign = Callable[[str], str | None]
 
 #: Facts of one session, the characters of one, and of all together: they stand in every prompt.
 MAX_FACTS, FACT, FACTS = 32, 400, 3000
@@ -88,6 +91,8 @@ class Session:
     #: Digest of the members and revisions that told the last turn.
     cast: str | None = None
     summary: Summary | None = None
+    #: What was drawn for it when it began, while a rollout was under way. It never changes.
+    arm: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,10 @@ def whatever(forgotten: int, of: int) -> bool:
     return True
 
 
+def in_no_arm(session: str) -> None:
+    """Nothing is tried out."""
+
+
 class SessionStore(Protocol):
     """A store. Every write is accepted by it before the method returns.
 
@@ -149,7 +158,9 @@ class SessionStore(Protocol):
         """Why it cannot be used now, by its last check."""
         ...
 
-    async def create(self, player: str | None, context: Context | None) -> Session:
+    async def create(
+        self, player: str | None, context: Context | None, assign: Assign = in_no_arm
+    ) -> Session:
         """Begin a session."""
         ...
 
@@ -238,6 +249,12 @@ class SessionStore(Protocol):
     async def close(self) -> None:
         """Write what is waiting and let go."""
         ...
+
+
+def begun(player: str | None, context: Context | None, assign: Assign) -> Session:
+    """A session that begins now."""
+    made = f"s-{secrets.token_hex(12)}"
+    return Session(made, now(), player, context, arm=assign(made))
 
 
 def fact_of(text: str) -> Fact:

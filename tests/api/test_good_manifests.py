@@ -104,6 +104,18 @@ GOOD = [
     changed(ENSEMBLE, "spec.serving", {}),
     changed(ENSEMBLE, "spec.serving", {"hedging": {}}),
     changed(ENSEMBLE, "spec.serving", {"prefer": "Latency", "hedging": {"maxPercent": 50}}),
+    changed(
+        ENSEMBLE,
+        "spec.rollout",
+        {
+            "steps": [
+                {"trafficPercent": 5, "pauseMinutes": 10},
+                {"trafficPercent": 5, "waitFor": "Person"},
+                {"trafficPercent": 50, "pauseMinutes": 10080},
+            ],
+            "rollbackWindowMinutes": 0,
+        },
+    ),
     changed(STORYTELLER, "spec.decisionLog", {"storage": 1073741824}),
     changed(STORYTELLER, "spec.decisionLog", {"retentionDays": 400}),
     changed(STORYTELLER, "spec.cache.exact", {}),
@@ -164,6 +176,9 @@ def test_defaults_are_written_but_never_into_lists(server: Server) -> None:
     ensemble = server.check(ENSEMBLE)
     assert ensemble.body["spec"]["members"] == ENSEMBLE["spec"]["members"]
     assert ensemble.body["spec"]["consensus"]["timeoutSeconds"] == 20
+    steps = [{"trafficPercent": 5, "pauseMinutes": 1}]
+    rolled = server.check(changed(ENSEMBLE, "spec.rollout", {"steps": steps}))
+    assert rolled.body["spec"]["rollout"] == {"steps": steps, "rollbackWindowMinutes": 60}
     storyteller = server.check(STORYTELLER)
     assert storyteller.body["spec"]["decisionLog"] == {"storage": "1Gi"}
     assert storyteller.body["spec"]["sessions"] == {
@@ -271,6 +286,9 @@ def explain(cluster: devcluster.Cluster, field: str) -> str:
         "modelensemble.spec.members.engine",
         "modelensemble.spec.members.engine.llamacpp",
         "modelensemble.spec.consensus",
+        "modelensemble.spec.rollout",
+        "modelensemble.spec.rollout.steps",
+        "modelensemble.status.rollout",
         "modelensemble.status.members",
         "storyteller.spec",
         "storyteller.status",

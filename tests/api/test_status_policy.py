@@ -164,6 +164,11 @@ def test_a_request_must_be_one_that_the_operator_knows(editor: Server, thing: Ob
     assert 'status.request.action: Unsupported value: "Explode"' in answer.message
 
 
+def test_a_rollout_is_steered_where_there_can_be_one(editor: Server, thing: Object) -> None:
+    answer = patch(editor, thing, {"request": {"action": "Abort", "id": "1"}}, dry_run=True)
+    assert answer.accepted == (thing["kind"] == "ModelEnsemble"), answer.message
+
+
 def test_the_status_of_ours_is_closed(server: Server, thing: Object) -> None:
     operator = server.acting_as(OPERATOR, "system:serviceaccounts")
     answer = patch(operator, thing, {"mood": "good"}, dry_run=True)

@@ -29,6 +29,7 @@ from runtime.gateway.interfaces.models import (
 from runtime.gateway.interfaces.problems import not_everywhere, unknown_decision
 from runtime.gateway.interfaces.telling import told, wants_events
 from runtime.gateway.peers import HEADER as PEER
+from runtime.gateway.story.arms import assigned
 from runtime.gateway.story.teller import Question
 from runtime.sessions import Session
 from runtime.sessions.store import MAX_BY_PLAYER
@@ -81,7 +82,9 @@ def games(gateway: Gateway) -> APIRouter:
         """A session is one play-through: its last turns are told to the members with each
         question. It is kept once this answers."""
         request = body or SessionRequest()
-        session = await gateway.sessions.create(request.player, request.context)
+        session = await gateway.sessions.create(
+            request.player, request.context, lambda made: assigned(made, gateway.following.routes)
+        )
         return answer(_view(session), HTTPStatus.CREATED)
 
     @router.get(

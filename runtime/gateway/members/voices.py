@@ -255,6 +255,11 @@ class Chair:
         self.hedges: Hedges = before.hedges if before else Hedges()
         self._serving = serving
 
+    @property
+    def member(self) -> str:
+        """Whose they are."""
+        return self.seats[0].route.member
+
     def seat(self, draw: float) -> Seat:
         """Who is asked this time."""
         return self.seats[0] if len(self.seats) == 1 else self._picked(self.seats, draw)
@@ -339,21 +344,38 @@ class Voices:
         self._make = make
         self._retiring: set[asyncio.Task[None]] = set()
         self.chairs: tuple[Chair, ...] = ()
+        #: The member that is tried out, as its canary has it.
+        self._canary: Chair | None = None
 
     @property
     def seats(self) -> tuple[Seat, ...]:
         """The members themselves, whichever of their variants is asked."""
         return tuple(chair.seats[0] for chair in self.chairs)
 
-    def cast(self) -> tuple[Seat, ...]:
-        """Who is asked for one question: each member, in the variant that the rule picks."""
-        return tuple(self._seated(chair) for chair in self.chairs)
+    def cast(self, *, canary: bool = False) -> tuple[Seat, ...]:
+        """Who is asked for one question: each member, in the variant that the rule picks.
 
-    def seat(self, member: str) -> Seat | None:
-        """The same for one member alone."""
-        chairs = (chair for chair in self.chairs if chair.seats[0].route.member == member)
-        chair = next(chairs, None)
+        Args:
+            canary: whether it is told by the revision that is tried out, where there is one.
+        """
+        return tuple(self._seated(chair) for chair in self._chairs(canary))
+
+    def routes(self, *, canary: bool = False) -> tuple[Route, ...]:
+        """The members themselves in that arm, whichever of their variants is asked."""
+        return tuple(chair.seats[0].route for chair in self._chairs(canary))
+
+    def seat(self, member: str, *, canary: bool = False) -> Seat | None:
+        """The same as `cast` for one member alone."""
+        chair = next((each for each in self._chairs(canary) if each.member == member), None)
         return None if chair is None else self._seated(chair)
+
+    def _chairs(self, canary: bool) -> list[Chair]:
+        tried = self._canary if canary else None
+        return [tried if tried and tried.member == each.member else each for each in self.chairs]
+
+    def _everyone(self) -> list[Seat]:
+        chairs = [*self.chairs, *([self._canary] if self._canary else [])]
+        return [seat for chair in chairs for seat in chair.seats]
 
     def _seated(self, chair: Chair) -> Seat:
         seat = chair.seat(self._rng.random())
@@ -364,18 +386,23 @@ class Voices:
     def take(self, table: RouteTable) -> None:
         """Follow a new table. Members whose engine stays keep what is known of them; questions
         that are under way finish with whom they asked."""
-        known = {
-            _identity(seat.route): seat.member for chair in self.chairs for seat in chair.seats
-        }
-        before = {chair.seats[0].route.member: chair for chair in self.chairs}
-        self.chairs = tuple(
-            Chair(
-                [Seat(way, self._kept(way, known), about(way)) for way in route.ways],
-                table.serving,
-                before.get(route.member),
-            )
-            for route in table.routes
-        )
+        known = {_identity(seat.route): seat.member for seat in self._everyone()}
+        taken: dict[tuple[object, ...], Member] = {}
+        before = {chair.member: chair for chair in self.chairs}
+
+        def chair(route: Route, before: Chair | None) -> Chair:
+            seats = []
+            for way in route.ways:
+                identity = _identity(way)
+                if identity not in taken:  # else the canary shares it with the stable revision
+                    found = known.pop(identity) if identity in known else self._member(way)
+                    taken[identity] = found
+                seats.append(Seat(way, taken[identity], about(way)))
+            return Chair(seats, table.serving, before)
+
+        self.chairs = tuple(chair(route, before.get(route.member)) for route in table.routes)
+        tried = table.canary()
+        self._canary = chair(tried, self._canary) if tried else None
         for member in known.values():
             task = asyncio.create_task(member.retire())
             self._retiring.add(task)
@@ -394,15 +421,9 @@ class Voices:
         """Let go of every member, whatever it is doing."""
         for task in self._retiring:
             task.cancel()
-        retiring = (
-            seat.member.retire(patiently=False) for chair in self.chairs for seat in chair.seats
-        )
+        everyone = {id(seat.member): seat.member for seat in self._everyone()}
+        retiring = (member.retire(patiently=False) for member in everyone.values())
         await asyncio.gather(*retiring, *self._retiring, return_exceptions=True)
-
-    def _kept(self, way: Route, known: dict[tuple[object, ...], Member]) -> Member:
-        """Whoever is known under this identity, taken from there, or somebody new."""
-        identity = _identity(way)
-        return known.pop(identity) if identity in known else self._member(way)
 
     def _member(self, route: Route) -> Member:
         name = route.member if route.variant == FULL else f"{route.member}/{route.variant}"

@@ -27,6 +27,7 @@ from runtime.gateway.members.voices import Seat, Voices
 from runtime.gateway.metrics import Metrics
 from runtime.gateway.peers import Peers
 from runtime.gateway.story.admission import Admission
+from runtime.gateway.story.arms import in_canary, recorded
 from runtime.gateway.story.audience import Audience
 from runtime.gateway.story.meaning import Meaning
 from runtime.gateway.story.paying import Payer, Tariff, within_caps
@@ -346,7 +347,7 @@ class Teller:
         tale = untold(claim.turns, claim.session.summary)
         last = Turn(claim.number, record.question, record.result.decision)
         if tale and sum(price(turn, at_most) for turn in (*tale, last)) > space // 2:
-            seats = self._voices.cast()
+            seats = self._voices.cast(canary=in_canary(claim.session.arm, self._following.routes))
             self._chronicle.write(claim.session.id, config, seats, claim.session.summary, tale)
 
     async def _draft(
@@ -364,7 +365,8 @@ class Teller:
         """The decision before it is logged, and the tokens that turns had in its prompts."""
         asked_at, deadline = now(), time.monotonic() + patience
         counting = _counting(table)
-        session, seats = claim.session, self._voices.cast()
+        session, canary = claim.session, in_canary(claim.session.arm, table)
+        seats = self._voices.cast(canary=canary)
         scene = Scene(
             question=question.text,
             options=question.options,
@@ -376,7 +378,7 @@ class Teller:
         drafts = [draft(config, seat.route, scene, trace.header) for seat in seats]
         space = min((each.room for each in drafts), default=config.sessions.context_tokens)
         policy = config.sessions.handover
-        cast = cast_of([seat.route for seat in self._voices.seats])
+        cast = cast_of(self._voices.routes(canary=canary))
         place = place_of(claim, cast, space, at_most, policy)
         scene = replace(
             scene,
@@ -431,6 +433,7 @@ class Teller:
             config_generation=config.generation,
             trace_id=trace.trace_id,
             actor=visit.caller.key,
+            **recorded(session.arm, table),
         )
         return record, space
 

@@ -164,7 +164,7 @@ def test_returning_to_an_old_spec_returns_to_the_stored_revision() -> None:
 
 def test_a_hosted_member_has_a_route_and_no_pod() -> None:
     result = plan(observe(ensemble(hosted("oracle"))), NOW)
-    assert [obj["kind"] for obj in result.apply] == ["ConfigMap"]
+    assert [obj["kind"] for obj in result.apply] == ["ControllerRevision", "ConfigMap"]
     assert routes(result)["oracle"]["keyFile"] == "/var/run/fabula/keys/oracle/api-key"
     assert condition(result).status == "True"
 

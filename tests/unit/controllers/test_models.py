@@ -575,3 +575,27 @@ def test_the_next_question_is_in_time() -> None:
     result = cluster.fetched()
     assert result.again_in is not None
     assert 0 < result.again_in <= 300
+
+
+def test_an_alias_that_moves_is_tried_out_in_steps_once_its_model_is_there() -> None:
+    rollout = {"steps": [{"trafficPercent": 10, "waitFor": "Person"}]}
+    cluster = Cluster(by_uri(**CHAMPION), models=MLFLOW, rollout=rollout)
+    cluster.resolved(3, A)
+    cluster.fetched()
+    before = cluster.member["revision"]
+    cluster.wait(minutes=5)
+    cluster.resolved(4, B)
+    assert cluster.member["serving"] == cluster.member["revision"] == before
+    cluster.fetched()
+    print(cluster.said)
+    assert cluster.member["serving"] == before
+    assert cluster.member["condition"] == "Canary"
+    canary = cluster.member["revision"]
+    cluster.wait(minutes=5)
+    cluster.resolved(5, f"sha256:{'c' * 64}")
+    assert cluster.member["revision"] == canary
+    assert cluster.member["condition"] == "RollingOut"
+    assert cluster.said["rollout"]["phase"] != "Aborted"
+    cluster.fetched()
+    assert cluster.member["revision"] not in {before, canary}
+    assert cluster.member["serving"] == before

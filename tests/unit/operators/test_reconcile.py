@@ -2,7 +2,9 @@
 
 import copy
 import itertools
-from collections.abc import Callable
+import json
+import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +17,14 @@ from crds import API_VERSION, World
 from crds.gateway import GatewayReport
 from operators.applier import Applier
 from operators.dependents import Dependents
-from operators.errors import ForbiddenError, InvalidError, UnavailableError
+from operators.errors import (
+    ApiError,
+    ConflictError,
+    ExpiredError,
+    ForbiddenError,
+    InvalidError,
+    UnavailableError,
+)
 from operators.events import Recorder
 from operators.faults import Fault, KillAt, Moment
 from operators.kinds import Handler, handlers
@@ -29,6 +38,7 @@ WORLD, ENSEMBLE, BARD = (
     Ref(API_VERSION, kind, "play", name)
     for kind, name in (("World", "ember"), ("ModelEnsemble", "council"), ("Storyteller", "bard"))
 )
+ROUTES = Ref("v1", "ConfigMap", "play", "council-routes")
 DEFAULTS = Defaults("engine:1", "vllm:1", "gateway:1")
 
 
@@ -168,6 +178,158 @@ def told(api: FakeApi) -> list[tuple[str, ...]]:
         for event in api.of("Event")
         if event["involvedObject"]["kind"] != "World"
     )
+
+
+def make_ready(api: FakeApi) -> None:
+    for obj in api.of("Deployment"):
+        obj["status"] = {"readyReplicas": obj["spec"]["replicas"]}
+
+
+def ask(api: FakeApi, action: str) -> None:
+    """As a person does, once."""
+    obj = api.objects[ENSEMBLE]
+    obj["status"]["request"] = {"action": action, "id": action}
+
+
+Look = Callable[[], Awaitable[None]]
+
+
+async def roll_out(setting: Setting, last_word: str, look: Look) -> FakeApi:
+    """From an edit to everyone, and to the end of the window or back."""
+    change_member(setting.api)
+    await look()
+    make_ready(setting.api)
+    await look()
+    if last_word == "Abort":
+        ask(setting.api, last_word)
+        await look()
+    ask(setting.api, "SkipStep")
+    await look()
+    setting.now += timedelta(minutes=10)
+    await look()
+    if last_word == "Undo":
+        ask(setting.api, last_word)
+        await look()
+    for minutes in (60, 1):
+        setting.now += timedelta(minutes=minutes)
+        await look()
+    return setting.api
+
+
+def looks(setting: Setting, fault: KillAt | None = None) -> Look:
+    """Whoever is killed on the way is followed by another operator."""
+    operator = setting.reconciler(fault)
+
+    async def look() -> None:
+        nonlocal operator
+        try:
+            for _ in range(3):
+                await operator(ENSEMBLE)
+        except KilledError:
+            operator = setting.reconciler()
+            await look()
+
+    return look
+
+
+def troubled_looks(setting: Setting, rng: random.Random) -> Look:
+    """With kills at random writes, refusals of any kind and lost events, until all is quiet."""
+    errors = (ConflictError, UnavailableError, ExpiredError, ForbiddenError)
+
+    def refuse(verb: str, ref: Ref) -> ApiError | None:
+        return rng.choice(errors)(f"{verb} {ref}", "not now") if rng.random() < 0.1 else None
+
+    def someone() -> Reconciler:
+        moment: Moment = rng.choice(("before", "after"))
+        return setting.reconciler(KillAt(rng.randint(1, 8), moment))
+
+    async def look() -> None:
+        operator = someone()
+        setting.api.refuse = refuse
+        for _ in range(rng.randint(0, 6)):
+            try:
+                await operator(ENSEMBLE)
+            except KilledError:
+                operator = someone()
+            except ApiError:
+                continue
+            never_to_what_is_not_ready(setting.api)
+        setting.api.refuse = lambda verb, ref: None
+        for _ in range(3):
+            await setting.reconciler()(ENSEMBLE)
+
+    return look
+
+
+def never_to_what_is_not_ready(api: FakeApi) -> None:
+    """Whom the route table names in a canary answers."""
+    table = json.loads(api.objects[ROUTES]["data"]["routes.json"])
+    for way in table.get("split", {}).get("canary", []):
+        (made,) = (o for o in api.of("Deployment") if way["revision"] in o["metadata"]["name"])
+        assert made["status"]["readyReplicas"] > 0
+
+
+def timeless(api: FakeApi) -> dict[str, Object]:
+    """The end state, whenever a refusal was said and taken back on the way."""
+    found = api.dump()
+    for condition in found[str(ENSEMBLE)]["status"]["conditions"]:
+        del condition["lastTransitionTime"]
+    return found
+
+
+async def staged() -> FakeApi:
+    """An ensemble at rest that rolls out in steps."""
+    begin = Setting()
+    steps = [
+        {"trafficPercent": 10, "waitFor": "Person"},
+        {"trafficPercent": 50, "pauseMinutes": 10},
+    ]
+    members = [member("sage"), member("jester")]
+    begin.api.put(ours(ENSEMBLE, members=members, rollout={"steps": steps}))
+    await begin.reconciler()(ENSEMBLE)
+    make_ready(begin.api)
+    await begin.reconciler()(ENSEMBLE)
+    begin.api.writes.clear()
+    return begin.api
+
+
+ENDS = pytest.mark.parametrize(
+    ("last_word", "phase"), [("", "Complete"), ("Undo", "Undone"), ("Abort", "Aborted")]
+)
+
+
+@pytest.mark.parametrize(
+    "seeds", [range(25), pytest.param(range(25, 500), marks=pytest.mark.soak)], ids=["25", "500"]
+)
+@ENDS
+async def test_a_rollout_in_trouble_comes_to_the_same_end(
+    last_word: str, phase: str, seeds: range
+) -> None:
+    begin = await staged()
+    calm = Setting(copy.deepcopy(begin))
+    undisturbed = timeless(await roll_out(calm, last_word, looks(calm)))
+    for seed in seeds:
+        setting = Setting(copy.deepcopy(begin))
+        got = await roll_out(setting, last_word, troubled_looks(setting, random.Random(seed)))
+        assert got.objects[ENSEMBLE]["status"]["rollout"]["phase"] == phase
+        assert timeless(got) == undisturbed, f"seed {seed}"
+
+
+@ENDS
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_rollout_comes_to_the_same_end_wherever_the_operator_is_killed(
+    last_word: str, phase: str, moment: Moment
+) -> None:
+    begin = await staged()
+    calm = Setting(copy.deepcopy(begin))
+    undisturbed = await roll_out(calm, last_word, looks(calm))
+    assert undisturbed.objects[ENSEMBLE]["status"]["rollout"]["phase"] == phase
+    assert len(undisturbed.writes) > 15
+    for write in range(1, len(undisturbed.writes) + 1):
+        setting = Setting(copy.deepcopy(begin))
+        got = await roll_out(setting, last_word, looks(setting, KillAt(write, moment)))
+        assert got.dump() == undisturbed.dump(), f"killed {moment} write {write}"
+        assert told(got) == told(undisturbed), f"killed {moment} write {write}"
 
 
 async def test_a_reference_that_appears_is_remembered_before_it_is_looked_for() -> None:

@@ -2,6 +2,7 @@
 session: the client sends the whole conversation each time."""
 
 import asyncio
+import secrets
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,6 +23,7 @@ from runtime.gateway.interfaces.chat.errors import UnsupportedError
 from runtime.gateway.interfaces.chat.request import ChatRequest, Choice, choice_of
 from runtime.gateway.interfaces.problems import UnknownModelError
 from runtime.gateway.members.voices import Seat
+from runtime.gateway.story.arms import assigned, in_canary, recorded
 from runtime.gateway.story.asking import Asking
 from runtime.gateway.story.poll import Ask, candidate_of
 from runtime.gateway.story.prompt import Scene, converse
@@ -104,6 +106,9 @@ async def complete(
         OSError, BacklogFullError: the volume refused; there is no completion.
     """
     model, table = model_of(gateway, asked.model), gateway.following.routes
+    # Without a session nothing is kept: a player has the same arm each time, anybody else any.
+    arm = assigned(asked.user or secrets.token_hex(8), table)
+    canary = in_canary(arm, table)
     choice = _choice(asked) if model.seat is None else None
     patience = float(table.timeout_seconds if table else 1)
     if model.seat is not None:
@@ -114,15 +119,15 @@ async def complete(
     async def keep(verdict: Mapping[str, Any]) -> Record:
         seconds = time.monotonic() - started
         draft = _draft(gateway, asked, choice, trace, verdict, asked_at, seconds)
-        draft = draft.model_copy(update={"actor": visit.caller.key})
+        draft = draft.model_copy(update={"actor": visit.caller.key, **recorded(arm, table)})
         return await gateway.teller.complete(draft, trace, seconds)
 
     async with gateway.admission.place(patience):
         left = max(1.0, patience - (time.monotonic() - started))
         if model.seat is None:
-            answer = await _by_all(gateway, asked, choice, trace, visit, left)
+            answer = await _by_all(gateway, asked, choice, trace, visit, left, canary)
         else:
-            seat = gateway.voices.seat(asked.model) or model.seat
+            seat = gateway.voices.seat(asked.model, canary=canary) or model.seat
             answer = await _by_one(gateway, seat, asked, trace, visit, left, hear, keep)
         record = await keep(answer.verdict)
     content = answer.content or record.result.decision
@@ -191,8 +196,9 @@ async def _by_all(
     trace: Trace,
     visit: Visit,
     patience: float,
+    canary: bool,
 ) -> _Answer:
-    config, seats = _config(gateway), gateway.voices.cast()
+    config, seats = _config(gateway), gateway.voices.cast(canary=canary)
     options = choice.options if choice else None
     prompts = [
         converse(

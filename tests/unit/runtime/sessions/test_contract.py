@@ -368,3 +368,13 @@ async def test_whatever_gateways_do_no_turn_is_lost_and_none_is_doubled(
 async def test_it_says_that_it_works(store: SessionStore) -> None:
     await eventually(lambda: store.trouble is None)
     assert record("s", 1).place is not None
+
+
+async def test_the_arm_that_was_drawn_at_the_beginning_is_kept(store: SessionStore) -> None:
+    begun = await store.create(None, None, lambda session: f"salt:{session}")
+    assert begun.arm == f"salt:{begun.id}"
+    assert (await store.get(begun.id)).arm == begun.arm
+    claim = await store.begin(begun.id, None, 5)
+    assert isinstance(claim, Claim)
+    assert claim.session.arm == begun.arm
+    assert (await store.create(None, None)).arm is None

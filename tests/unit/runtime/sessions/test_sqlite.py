@@ -124,4 +124,17 @@ async def test_a_sweep_asks_before_it_forgets_anything(tmp_path: Path, lifetime:
     assert asked == [(0, 3), (3, 3)]
     lifetime.seconds = seconds
     assert (await store.get(old[0])).id == old[0], "it was kept"
+
+
+async def test_a_file_from_before_arms_gets_them(tmp_path: Path, lifetime: Lifetime) -> None:
+    path = tmp_path / "sessions.db"
+    store = SqliteSessions(path, lifetime)
+    old = await store.create("Mara", None)
+    await store.close()
+    db = sqlite3.connect(path)
+    db.execute("ALTER TABLE session DROP COLUMN arm")
+    db.close()
+    store = SqliteSessions(path, lifetime)
+    assert await store.get(old.id) == old
+    assert (await store.create(None, None, lambda _: "s:Rest")).arm == "s:Rest"
     await store.close()

@@ -258,8 +258,8 @@ async def test_who_was_put_out_since_it_was_chosen_is_stood_in_for(tmp_path: Pat
         seat = home.gateway.voices.chairs[0].seats[0]
         cast = home.gateway.voices.cast
 
-        def too_late() -> Any:
-            seats = cast()
+        def too_late(*, canary: bool = False) -> Any:
+            seats = cast(canary=canary)
             seat.member._circuit.leave_alone(asyncio.get_running_loop().time(), 60)
             return seats
 

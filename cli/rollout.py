@@ -1,0 +1,134 @@
+"""`fabula rollout`: see how far the rollout of an ensemble's member is, and steer it. All of it is
+plain kubectl underneath, and each command shows which."""
+
+import json
+import os
+import secrets
+import shlex
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.run import CommandError, run
+
+app = typer.Typer(no_args_is_help=True, help="The rollout of an ensemble's member.")
+
+#: Seconds for the operator to answer, and for one kubectl.
+ANSWER_SECONDS = 30
+KUBECTL_SECONDS = 15.0
+
+Ensemble = Annotated[str, typer.Argument(metavar="ENSEMBLE", help="Name of the ModelEnsemble.")]
+Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Its namespace.")]
+
+
+@app.command()
+def status(ensemble: Ensemble, namespace: Namespace = None) -> None:
+    """How far it is, what it waits for, and which revision each member has."""
+    found = _get(ensemble, namespace)
+    rollout = found.get("rollout")
+    console = Console(soft_wrap=True)
+    if rollout is None:
+        console.print("There was no rollout yet: change a member of an ensemble with spec.rollout.")
+    else:
+        step = f", step {rollout['step']} of {rollout['steps']}" if rollout["step"] else ""
+        console.print(f"Rollout {rollout['number']}: {rollout['member']} {rollout['phase']}{step}")
+        console.print(rollout["message"], markup=False)
+    table = Table("MEMBER", "STABLE", "SPEC", "CANARY", "STATE", box=None)
+    for member in found.get("members", []):
+        share = member.get("trafficPercent")
+        table.add_row(
+            member["name"],
+            member.get("stable", "none yet"),
+            member["revision"],
+            "" if share is None else f"{share} %",
+            member["condition"],
+        )
+    console.print(table)
+
+
+@app.command()
+def promote(ensemble: Ensemble, namespace: Namespace = None) -> None:
+    """Give everyone the new revision now, whatever steps are left."""
+    _ask("Promote", ensemble, namespace)
+
+
+@app.command()
+def skip(ensemble: Ensemble, namespace: Namespace = None) -> None:
+    """Go on to the next step now."""
+    _ask("SkipStep", ensemble, namespace)
+
+
+@app.command()
+def pause(ensemble: Ensemble, namespace: Namespace = None) -> None:
+    """Stay at this share until resume."""
+    _ask("Pause", ensemble, namespace)
+
+
+@app.command()
+def resume(ensemble: Ensemble, namespace: Namespace = None) -> None:
+    """Go on after a pause, or after a step that waits for a person."""
+    _ask("Resume", ensemble, namespace)
+
+
+@app.command()
+def abort(ensemble: Ensemble, namespace: Namespace = None) -> None:
+    """Send everyone back to the old revision now, and keep the change back."""
+    _ask("Abort", ensemble, namespace)
+
+
+@app.command()
+def retry(ensemble: Ensemble, namespace: Namespace = None) -> None:
+    """Roll out again what was sent back."""
+    _ask("Retry", ensemble, namespace)
+
+
+@app.command()
+def undo(ensemble: Ensemble, namespace: Namespace = None) -> None:
+    """Return to the old revision at once, within the rollback window."""
+    _ask("Undo", ensemble, namespace)
+
+
+def _ask(action: str, ensemble: str, namespace: str | None) -> None:
+    """Ask the operator, and print its answer; a refusal ends with 1."""
+    word = f"{action.lower()}-{secrets.token_hex(4)}"
+    patch = json.dumps({"status": {"request": {"action": action, "id": word}}})
+    line = [*("patch", "modelensemble", ensemble), "--subresource=status", "--type=merge", "-p"]
+    typer.echo(f"$ {shlex.join(_kubectl(namespace, *line, patch))}", err=True)
+    answered = f"jsonpath={{.status.lastRequest.id}}={word}"
+    wait = ["wait", f"modelensemble/{ensemble}", f"--for={answered}"]
+    try:
+        _run(namespace, *line, patch)
+        _run(namespace, *wait, f"--timeout={ANSWER_SECONDS}s", seconds=ANSWER_SECONDS + 5.0)
+    except CommandError as error:
+        _end(f"{error}\nIs the operator running? It answers in status.lastRequest")
+    answer = _get(ensemble, namespace)["lastRequest"]
+    if answer["id"] != word:
+        _end("another request came in between; look with fabula rollout status")
+    if answer["outcome"] == "Refused":
+        _end(f"Refused: {answer['message']}")
+    typer.echo(f"Done: {answer['message']}")
+
+
+def _get(ensemble: str, namespace: str | None) -> dict[str, Any]:
+    """The status of the ensemble."""
+    try:
+        text = _run(namespace, "get", "modelensemble", ensemble, "-o", "json")
+    except CommandError as error:
+        _end(str(error))
+    found: dict[str, Any] = json.loads(text).get("status") or {}
+    return found
+
+
+def _run(namespace: str | None, *words: str, seconds: float = KUBECTL_SECONDS) -> str:
+    return run(_kubectl(namespace, *words), os.environ, timeout=seconds)
+
+
+def _kubectl(namespace: str | None, *words: str) -> list[str]:
+    return ["kubectl", *(["--namespace", namespace] if namespace else []), *words]
+
+
+def _end(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(1)

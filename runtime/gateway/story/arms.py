@@ -1,0 +1,46 @@
+"""Which arm of a rollout a session is in.
+
+It is drawn when the session begins, by a hash of its id with the rollout's own salt, and kept with
+the session: steps change it for newcomers alone, and neither a restart nor another gateway changes
+it at all. When the rollout ends, its salt is nobody's any more, and everyone is in no arm. Since
+each rollout has another salt, who was in the last canary says nothing about the next.
+"""
+
+from hashlib import sha256
+from typing import Any, Literal
+
+from crds.routes import RouteTable, Split
+
+Arm = Literal["Canary", "Baseline", "Rest"]
+
+
+def arm_of(unit: str, split: Split) -> Arm:
+    """The arm of a session, or of whatever else is told apart, if it begins now.
+
+    The canary grows from one end and the baseline from the other, so that a unit that is drawn
+    again and again, as a player without sessions, does not leave its arm as they grow.
+    """
+    drawn = int.from_bytes(sha256(f"{split.salt}/{unit}".encode()).digest()[:8]) * 100 >> 64
+    if drawn < split.percent:
+        return "Canary"
+    return "Baseline" if drawn >= 100 - split.percent else "Rest"
+
+
+def assigned(unit: str, table: RouteTable | None) -> str | None:
+    """What is kept of the draw; None where nothing is tried out."""
+    if table is None or table.split is None:
+        return None
+    return f"{table.split.salt}:{arm_of(unit, table.split)}"
+
+
+def in_canary(kept: str | None, table: RouteTable | None) -> bool:
+    """Whether it is told by what is tried out."""
+    return table is not None and table.split is not None and kept == f"{table.split.salt}:Canary"
+
+
+def recorded(kept: str | None, table: RouteTable | None) -> dict[str, Any]:
+    """What a record says: the rollout that is under way and the arm in it, if it has one."""
+    if kept is None or table is None or table.split is None:
+        return {}
+    salt, _, arm = kept.partition(":")
+    return {"rollout": salt, "arm": arm} if salt == table.split.salt else {}
