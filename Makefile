@@ -50,7 +50,7 @@ check: $(VENV)/.ready ## Lint, types, import arrows, generated files, documentat
 .PHONY: unit
 unit: $(VENV)/.ready packages ## Unit tests: no cluster, two minutes
 	@echo "==> unit tests"
-	@$(BIN)/pytest -q tests/unit -m "not soak"
+	@$(BIN)/pytest -q tests/unit -m "not soak and not peers"
 
 # Debian keeps the program in redis-tools; the package redis-server adds a service, which would run on
 # this machine from then on.
@@ -67,7 +67,22 @@ cluster-tests: $(VENV)/.ready packages ## Tests on a real API server and a real 
 	@$(BIN)/fabula dev up --install --name fabula-test
 	@$(BIN)/python -m images build
 	@echo "==> API and end-to-end tests"
-	@$(BIN)/pytest -q tests/api tests/e2e -m "not soak"
+	@$(BIN)/pytest -q tests/api tests/e2e -m "not soak and not peers"
+	@$(BIN)/fabula dev down --name fabula-test
+
+MLFLOW := $(HOME)/.cache/fabula/peers/mlflow-3.17.2
+
+$(MLFLOW)/.ready: | $(VENV)/.ready
+	@echo "==> MLflow, in an environment of its own"
+	@test -x $(MLFLOW)/bin/python || $(PYTHON) -m venv $(MLFLOW)
+	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install -q --python $(MLFLOW)/bin/python mlflow==3.17.2
+	@touch $@
+
+.PHONY: test-peers
+test-peers: $(VENV)/.ready $(MLFLOW)/.ready packages ## Beside the real programs that others run: MLflow
+	@$(BIN)/fabula dev up --install --name fabula-test
+	@$(BIN)/python -m images build
+	@FABULA_MLFLOW=$(MLFLOW) $(BIN)/pytest -q tests/unit tests/e2e -m peers
 	@$(BIN)/fabula dev down --name fabula-test
 
 .PHONY: soak
@@ -86,7 +101,7 @@ bench: $(VENV)/.ready ## The measurements of docs/benchmarks.md
 
 .PHONY: coverage
 coverage: $(VENV)/.ready ## Unit tests with branch coverage
-	@$(BIN)/coverage run -m pytest -q tests/unit -m "not soak" && $(BIN)/coverage report
+	@$(BIN)/coverage run -m pytest -q tests/unit -m "not soak and not peers" && $(BIN)/coverage report
 
 .PHONY: crds
 crds: $(VENV)/.ready ## Write the CRDs and their reference from the models

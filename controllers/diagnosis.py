@@ -48,17 +48,19 @@ def _pod_faults(pod: Object) -> Iterator[Fault]:
                 "resources, correct nodeSelector or tolerations, or add a node",
             )
     for container in status.get("containerStatuses", []):
-        yield from _container_faults(name, container)
+        yield from _container_faults(name, container, pod.get("spec", {}).get("volumes") or [])
 
 
-def _container_faults(pod: str, container: Object) -> Iterator[Fault]:
+def _container_faults(pod: str, container: Object, volumes: Iterable[Object]) -> Iterator[Fault]:
     waiting = container.get("state", {}).get("waiting") or {}
     reason, message = waiting.get("reason", ""), _short(waiting.get("message", ""))
     if reason in PULL_FAILURES:
+        mounted = [volume["image"]["reference"] for volume in volumes if "image" in volume]
+        images = " or ".join([container["image"], *mounted])
         yield Fault(
             "ImageUnavailable",
             # Without the kubelet's words: they change with every try, and a status should not.
-            f"image {container['image']} cannot be pulled; correct it or make it available to the "
+            f"image {images} cannot be pulled; correct it or make it available to the "
             f"nodes; kubectl describe pod {pod} has the details",
         )
     elif reason in {"CreateContainerConfigError", "CreateContainerError"}:

@@ -29,7 +29,8 @@ class EnsembleObserved:
     ensemble: ModelEnsemble
     defaults: Defaults
     world: World | None = None
-    #: ControllerRevisions, Deployments, Services, PodDisruptionBudgets and ConfigMaps.
+    #: ControllerRevisions, Deployments, Services, PodDisruptionBudgets, ConfigMaps, and the Jobs
+    #: and claims of models.
     children: Children = field(default_factory=Children)
     pods: tuple[Object, ...] = ()
 

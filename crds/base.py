@@ -119,6 +119,13 @@ Image = Annotated[
         max_length=512,
     ),
 ]
+#: Where an API answers: no query and no user in it.
+BaseURL = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^https?://[-a-zA-Z0-9._:\[\]]+(/[-a-zA-Z0-9._~/]*)?$", max_length=512
+    ),
+]
 #: Text that a person reads or that a model is told.
 Text = Annotated[str, StringConstraints(pattern=r"[^ \t\r\n]", max_length=4000)]
 #: A moment, RFC 3339 in UTC.

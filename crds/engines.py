@@ -4,8 +4,9 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, StringConstraints
 
-from crds.base import Decimal, ListAtomic, Model, Rule, exactly_one
+from crds.base import BaseURL, Decimal, ListAtomic, Model, Rule, exactly_one
 from crds.common import SecretKeyRef
+from crds.models import ModelSource
 
 EngineKind = Literal["llamacpp", "vllm", "openai", "anthropic", "google"]
 
@@ -22,12 +23,6 @@ ExtraArgs = Annotated[
         "command line. Later ones win.",
     ),
 ]
-BaseURL = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^https?://[-a-zA-Z0-9._:\[\]]+(/[-a-zA-Z0-9._~/]*)?$", max_length=512
-    ),
-]
 HostedModel = Annotated[
     str,
     StringConstraints(pattern=r"^[a-zA-Z0-9][-a-zA-Z0-9._:/]*$", min_length=1, max_length=128),
@@ -35,7 +30,7 @@ HostedModel = Annotated[
 ]
 
 
-class LlamaCppModel(Model):
+class LlamaCppModel(ModelSource):
     """Where llama.cpp finds its model."""
 
     package: Annotated[
@@ -52,7 +47,10 @@ class LlamaCppModel(Model):
         Field(description="A GGUF file below /models, which `modelCache` mounts."),
     ] = None
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("package", "path"),)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        exactly_one("package", "path", "uri"),
+        *ModelSource.source_rules,
+    )
 
 
 class LlamaCpp(Model):
@@ -79,7 +77,7 @@ class LlamaCpp(Model):
     extra_args: ExtraArgs = []
 
 
-class VllmModel(Model):
+class VllmModel(ModelSource):
     """Where vLLM finds its model."""
 
     repository: Annotated[
@@ -95,7 +93,10 @@ class VllmModel(Model):
         ModelPath | None, Field(description="A folder below /models, which `modelCache` mounts.")
     ] = None
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("repository", "path"),)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        exactly_one("repository", "path", "uri"),
+        *ModelSource.source_rules,
+    )
 
 
 class Vllm(Model):
@@ -206,6 +207,12 @@ class Engine(Model):
         """Which member of the union is set."""
         kinds: tuple[EngineKind, ...] = get_args(EngineKind)
         return next(kind for kind in kinds if getattr(self, kind) is not None)
+
+    @property
+    def source(self) -> ModelSource | None:
+        """The model that is fetched, where it is one."""
+        engine = self.llamacpp or self.vllm
+        return engine.model if engine and engine.model.uri else None
 
     @property
     def hosted(self) -> Hosted | None:

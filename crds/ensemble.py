@@ -27,6 +27,7 @@ from crds.common import (
     short_name_rule,
 )
 from crds.engines import Engine, Price
+from crds.models import ModelStatus
 from crds.rollout import Rollout, RolloutRequest, RolloutStatus
 
 QualifiedName = Annotated[
@@ -500,7 +501,12 @@ class VariantStatus(Model):
     name: Annotated[str, Field(max_length=20, description="Its name.")]
     engine: Annotated[str, Field(max_length=16, description="What it thinks with.")]
     revision: Annotated[
-        str, Field(max_length=16, description="The revision that the spec asks for.")
+        str,
+        Field(
+            max_length=16,
+            description="The revision that the spec asks for; until a model by uri is there, the "
+            "one before.",
+        ),
     ]
     serving: Annotated[
         str | None,
@@ -531,6 +537,10 @@ class VariantStatus(Model):
     ]
     message: Annotated[
         str | None, Field(max_length=512, description="Why, and what to do about it.")
+    ] = None
+    model: Annotated[
+        ModelStatus | None,
+        Field(description="The model that the spec asks for. Absent: it does not come by uri."),
     ] = None
 
 

@@ -19,6 +19,7 @@ from crds.common import (
     short_name_rule,
 )
 from crds.limits import Budget
+from crds.models import Models
 
 
 class Lore(Model):
@@ -95,6 +96,13 @@ class WorldSpec(Model):
     stores: Annotated[
         Stores | None,
         Field(description="Where data is kept outside of the pods. Default: inside of them."),
+    ] = None
+    models: Annotated[
+        Models | None,
+        Field(
+            description="Where the models of its ensembles come from and are kept, for those that "
+            "name one by `uri`."
+        ),
     ] = None
     deletion_policy: Annotated[
         DeletionPolicy,

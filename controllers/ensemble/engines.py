@@ -6,6 +6,8 @@ from crds.engines import LlamaCpp, Vllm
 from crds.ensemble import Member
 
 MODELS_DIR = "/models"
+#: A model that comes by uri, read-only.
+FETCHED_DIR = f"{MODELS_DIR}/fetched"
 HUGGINGFACE_DIR = "/var/run/fabula/huggingface"
 #: A model may take this long to be fetched, loaded and warm.
 START_SECONDS = 3600
@@ -28,7 +30,9 @@ def llamacpp_container(member: Member, engine: LlamaCpp) -> Object:
     """llama.cpp behind the wrapper of the engine image."""
     model = engine.model
     source = (
-        ["--model-package", model.package] if model.package else ["--model-path", str(model.path)]
+        ["--model-package", model.package]
+        if model.package
+        else ["--model-path", model.path or FETCHED_DIR]
     )
     return {
         "args": [
@@ -53,7 +57,7 @@ def llamacpp_container(member: Member, engine: LlamaCpp) -> Object:
 
 def vllm_container(member: Member, engine: Vllm) -> Object:
     """vLLM's own OpenAI-compatible server."""
-    model = engine.model.repository or str(engine.model.path)
+    model = engine.model.repository or engine.model.path or FETCHED_DIR
     args = [
         model,
         "--served-model-name",

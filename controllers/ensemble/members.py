@@ -1,6 +1,6 @@
 """What becomes of one member: which revisions run, which one serves, and what to say about it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from controllers.conditions import clip
@@ -13,7 +13,7 @@ from controllers.ensemble.revision import (
     controller_revision,
     revision,
 )
-from controllers.ensemble.variants import Way, ways
+from controllers.ensemble.variants import Located, Way
 from controllers.observed import EnsembleObserved
 from controllers.plan import Object
 from controllers.pods import service, url
@@ -45,7 +45,9 @@ class _WayPlan:
     fault: Fault | None = None
 
 
-def line_of(member: Member, seen: EnsembleObserved, routed: Mapping[str, str]) -> Line:
+def line_of(
+    member: Member, every: Sequence[Way], seen: EnsembleObserved, routed: Mapping[str, str]
+) -> Line:
     """A member as its rollout sees it: of each way that runs and has answered before, what players
     have and what the spec asks for. See `plan_member` for the arguments."""
     stable: dict[str, str] = {}
@@ -54,9 +56,9 @@ def line_of(member: Member, seen: EnsembleObserved, routed: Mapping[str, str]) -
     faults: list[Fault | None] = []
     rollout = seen.ensemble.status.rollout
     tried = rollout.revisions if rollout and rollout.member == member.name else []
-    for way in ways(member):
+    for way in every:
         known = _stable(way, seen, routed.get(way.variant))
-        if known is None or way.stopped:
+        if known is None or way.stopped or way.bare:
             continue
         rev = revision(way)
         stable[way.variant], wanted[way.variant] = known, rev
@@ -85,6 +87,7 @@ def line_of(member: Member, seen: EnsembleObserved, routed: Mapping[str, str]) -
 
 def plan_member(
     member: Member,
+    every: Sequence[Way],
     seen: EnsembleObserved,
     routed: Mapping[str, str],
     owners: list[Object],
@@ -94,6 +97,7 @@ def plan_member(
 
     Args:
         member: as the spec has it.
+        every: the ways to be it, itself first, with their models.
         seen: everything observed, of children only the ensemble's own: a ControllerRevision of
             anybody else could name any pod.
         routed: the revisions that the live route table names for it, by variant.
@@ -101,7 +105,6 @@ def plan_member(
         course: what its rollout comes to; None: everyone gets what is new as soon as it is ready.
     """
     course = course or Course({})
-    every = ways(member)
     plans = [_plan_way(way, seen, routed.get(way.variant), owners, course) for way in every]
     objects = [obj for plan in plans for obj in plan.objects]
     if any(obj["kind"] == "Deployment" for obj in objects):
@@ -126,13 +129,17 @@ def plan_member(
 def _plan_way(
     way: Way, seen: EnsembleObserved, routed: str | None, owners: list[Object], course: Course
 ) -> _WayPlan:
+    if way.model and way.bare:
+        return _awaiting(way, way.model)
     wanted = revision(way)
     serving = course.stable.get(way.variant) or _serving(way, wanted, routed, seen)
     canary = course.canary.get(way.variant)
     keep = {serving, canary, course.warm.get(way.variant)}
     if way.variant not in course.stable:
         keep.add(wanted)
-    fault = _fault(way, wanted, seen) if wanted in keep else None
+    fault = way.model.fault if way.model else None
+    if fault is None and wanted in keep and not _whole(way, wanted, seen):
+        fault = _fault(way, wanted, seen)
     return _WayPlan(
         status=_status(way, wanted, serving, fault, seen, course),
         objects=tuple(
@@ -142,7 +149,22 @@ def _plan_way(
         ),
         route=_route(way, serving, seen),
         canary=_route(way, canary or serving, seen),
-        fault=fault if _ready(way, wanted, seen) < _desired(way, wanted, seen) else None,
+        fault=fault,
+    )
+
+
+def _awaiting(way: Way, model: Located) -> _WayPlan:
+    """The first model of a way is not there yet."""
+    return _WayPlan(
+        status=VariantStatus(
+            name=_name_of(way),
+            engine=way.member.engine.kind,
+            revision=revision(way),
+            condition="Failing" if model.fault else "Starting",
+            message=clip(model.why, 512),
+            model=model.status,
+        ),
+        fault=model.fault,
     )
 
 
@@ -196,8 +218,10 @@ def _revision_objects(
     if stored is not None:
         rendered, number = Rendered.read(stored), int(stored["revision"])
     else:
-        hosted = way.member.engine.hosted
-        template = {} if hosted else workload.pod_template(way.member, seen.defaults, labels)
+        hosted, volume = way.member.engine.hosted, way.model.volume if way.model else None
+        template = (
+            {} if hosted else workload.pod_template(way.member, seen.defaults, labels, volume)
+        )
         rendered, number = Rendered(way.member, template), _next_number(way, seen)
     kept = controller_revision(name, meta.namespace, number, rendered, labels, owners)
     if rendered.member.engine.hosted:
@@ -252,6 +276,9 @@ def _status(
     if way.stopped:
         condition = "Stopped"
         message = "scaling.minReplicas is 0"
+    elif way.model and way.held:
+        condition = "Failing" if way.model.fault else "RollingOut"
+        message = way.model.why
     elif course.waits and serving != wanted:
         condition = "HeldBack" if course.held_back else "RollingOut"
         message = course.waits
@@ -282,6 +309,7 @@ def _status(
             "desired": desired,
             "condition": condition,
             "message": clip(message, 512) if message else None,
+            "model": way.model.status if way.model else None,
         }
     )
 

@@ -8,10 +8,10 @@ from controllers import conditions as say
 from controllers.conditions import Verdict
 from controllers.ensemble import routes
 from controllers.ensemble.members import MemberPlan, line_of, plan_member
+from controllers.ensemble.models import locate, needless
 from controllers.ensemble.retire import retire
 from controllers.ensemble.revision import digest
 from controllers.ensemble.rollout import UNDER_WAY, decide
-from controllers.ensemble.variants import ways
 from controllers.observed import EnsembleObserved
 from controllers.plan import Conflicts, Event, Plan, owner, split_groups
 from crds.common import API_VERSION
@@ -45,16 +45,27 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         routed[route.member] = {way.variant: way.revision for way in route.ways}
 
     mine = replace(seen, children=own)
+    models = locate(seen, own, routed, owners, now)
     rollout = decide(
         ensemble.spec.rollout,
         ensemble.status.rollout,
-        [line_of(each, mine, routed.get(each.name, {})) for each in ensemble.spec.members],
+        [
+            line_of(each, models.ways[each.name], mine, routed.get(each.name, {}))
+            for each in ensemble.spec.members
+        ],
         say.unanswered(ensemble.status),
         meta.uid,
         now,
     )
     members = [
-        plan_member(each, mine, routed.get(each.name, {}), owners, rollout.courses.get(each.name))
+        plan_member(
+            each,
+            models.ways[each.name],
+            mine,
+            routed.get(each.name, {}),
+            owners,
+            rollout.courses.get(each.name),
+        )
         for each in ensemble.spec.members
     ]
     canary = next((member.canary for member in members if member.canary), None)
@@ -70,10 +81,11 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         now,
     )
     desired = [obj for member in members for obj in member.objects] + [table]
-    groups = [*(member.objects for member in members), (table,)]
+    groups = [*(m.objects for m in members), (table,), *((obj,) for obj in models.objects)]
     ours, conflicts = split_groups(groups, seen.children, meta.uid)
-    known = [way.key for member in ensemble.spec.members for way in ways(member)]
+    known = [way.key for found in models.ways.values() for way in found]
     deletes, linger = retire(own, desired, known, now)
+    deletes += [*models.delete, *needless(models, own, desired, routes.age(table, now))]
 
     verdict = _verdict(seen, members, conflicts, rollout.status)
     status = ModelEnsembleStatus(
@@ -86,7 +98,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         serving=_rule(ensemble.spec),
         rollout=rollout.status,
     )
-    waits = [wait for wait in (linger, rollout.again_in) if wait]
+    waits = [wait for wait in (linger, models.again_in, rollout.again_in) if wait]
     settled = rollout.status is not None and rollout.status.phase in {
         "Stepping",
         "Paused",
@@ -99,6 +111,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         delete=tuple(deletes),
         events=(
             *say.change_events(ensemble.status, status),
+            *models.events,
             *_member_events(ensemble.status.members, status.members),
             *_rollout_events(ensemble.status.rollout, status.rollout),
         ),

@@ -25,12 +25,17 @@ MAX_CHILD_NAME = 63
 def revision(way: Way) -> str:
     """Eight hex digits of the member or variant as the person wrote it.
 
-    Fields that were left out stay out, so that a default of a later version changes nothing.
+    Fields that were left out stay out, so that a default of a later version changes nothing. The
+    digest of a model that comes by uri counts, so that an alias that moves is a new revision; until
+    that model is there, the revision stays what it was.
     """
+    if way.held:
+        return way.held
     said = way.member.model_dump(
         mode="json", by_alias=True, exclude_unset=True, exclude_none=True, exclude=UNVERSIONED
     )
-    return digest(said if way.variant == FULL else {"variant": way.variant, "member": said})
+    named = said if way.variant == FULL else {"variant": way.variant, "member": said}
+    return digest({"model": way.model.digest, "way": named} if way.model else named)
 
 
 def digest(value: object) -> str:

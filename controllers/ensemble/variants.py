@@ -3,12 +3,36 @@ pods and roll-outs know no difference."""
 
 from dataclasses import dataclass
 
+from controllers.diagnosis import Fault
+from controllers.plan import Object
 from crds.ensemble import FULL, Member, Variant
+from crds.models import ModelStatus
 
 #: What a variant says for itself. All else is the member's.
 _OWN = {"engine", "price", "image", "resources", "scaling"}
 #: Where pods go, which a hosted engine has no use for.
 _PLACEMENT = {"node_selector", "tolerations", "runtime_class_name", "model_cache"}
+
+
+@dataclass(frozen=True)
+class Located:
+    """The model of a way that names one by uri: what it is by now, and where pods find it."""
+
+    status: ModelStatus
+    #: The volume that holds it; None while it is not resolved or not fetched.
+    volume: Object | None = None
+    #: Why a person has to do something about it.
+    fault: Fault | None = None
+
+    @property
+    def digest(self) -> str | None:
+        return self.status.digest
+
+    @property
+    def why(self) -> str:
+        """What it waits for, for people."""
+        told = self.fault.message if self.fault else self.status.message
+        return f"model: {told or 'fetching'}"
 
 
 @dataclass(frozen=True)
@@ -19,6 +43,15 @@ class Way:
     variant: str = FULL
     accuracy: str = "1"
     relative_cost: str = "1"
+    #: None where its model does not come by uri.
+    model: Located | None = None
+    #: The revision that is wanted meanwhile, where that model is not there yet.
+    held: str | None = None
+
+    @property
+    def bare(self) -> bool:
+        """Whether there is nothing to run yet: no model, and no earlier revision to go on with."""
+        return self.model is not None and self.model.volume is None and self.held is None
 
     @property
     def key(self) -> tuple[str, str]:

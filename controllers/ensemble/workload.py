@@ -3,7 +3,13 @@
 Plain functions from arguments to objects, tested without a cluster.
 """
 
-from controllers.ensemble.engines import HUGGINGFACE_DIR, MODELS_DIR, container, drain_seconds
+from controllers.ensemble.engines import (
+    FETCHED_DIR,
+    HUGGINGFACE_DIR,
+    MODELS_DIR,
+    container,
+    drain_seconds,
+)
 from controllers.ensemble.revision import image
 from controllers.plan import Defaults, Object
 from controllers.pods import (
@@ -15,6 +21,7 @@ from controllers.pods import (
     child,
 )
 from crds.ensemble import FULL, Member
+from crds.models import MODEL_FOLDER
 
 ENSEMBLE = "fabula.dev/ensemble"
 MEMBER = "fabula.dev/member"
@@ -45,8 +52,17 @@ def way_of(obj: Object) -> tuple[str, str]:
     return str(labels.get(MEMBER, "")), str(labels.get(VARIANT, FULL))
 
 
-def pod_template(member: Member, defaults: Defaults, labels: Object) -> Object:
-    """The pods of a member revision. Rendered once and stored."""
+def pod_template(
+    member: Member, defaults: Defaults, labels: Object, model: Object | None = None
+) -> Object:
+    """The pods of a member revision. Rendered once and stored.
+
+    Args:
+        member: what runs.
+        defaults: what the operator decides where the spec is silent.
+        labels: of the revision.
+        model: the volume with the model, where that comes by uri.
+    """
     engine = {
         "name": "engine",
         "image": image(member, defaults),
@@ -55,7 +71,7 @@ def pod_template(member: Member, defaults: Defaults, labels: Object) -> Object:
         "securityContext": CONTAINER_SECURITY,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "lifecycle": {"preStop": {"sleep": {"seconds": LEAVE_SECONDS}}},
-        "volumeMounts": _mounts(member),
+        "volumeMounts": _mounts(member, model),
         **container(member),
     }
     if member.resources:
@@ -66,7 +82,7 @@ def pod_template(member: Member, defaults: Defaults, labels: Object) -> Object:
         "securityContext": POD_SECURITY,
         "terminationGracePeriodSeconds": LEAVE_SECONDS + drain_seconds(member) + 10,
         "containers": [engine],
-        "volumes": _volumes(member),
+        "volumes": [*_volumes(member), *([model] if model else [])],
         "topologySpreadConstraints": [
             {
                 "maxSkew": 1,
@@ -82,14 +98,21 @@ def pod_template(member: Member, defaults: Defaults, labels: Object) -> Object:
         spec["tolerations"] = [toleration.dump() for toleration in member.tolerations]
     if member.runtime_class_name:
         spec["runtimeClassName"] = member.runtime_class_name
+    source = member.engine.source
+    if source and source.credentials_secret_ref and model and "image" in model:
+        spec["imagePullSecrets"] = [{"name": source.credentials_secret_ref.name}]
     return {"metadata": {"labels": labels}, "spec": spec}
 
 
-def _mounts(member: Member) -> list[Object]:
+def _mounts(member: Member, model: Object | None) -> list[Object]:
     mounts: list[Object] = [
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of this pod
         {"name": "models", "mountPath": MODELS_DIR},
     ]
+    if model:
+        mount = {"name": model["name"], "mountPath": FETCHED_DIR, "readOnly": True}
+        # What is in a claim beside the model is none of the engine's business.
+        mounts.append(mount if "image" in model else {**mount, "subPath": MODEL_FOLDER})
     if vllm := member.engine.vllm:
         mounts.append({"name": "shm", "mountPath": "/dev/shm"})  # noqa: S108 - likewise
         if vllm.token_secret_ref:

@@ -12,6 +12,8 @@ CHILDREN = (
     ("v1", "Service"),
     ("policy/v1", "PodDisruptionBudget"),
     ("v1", "ConfigMap"),
+    ("batch/v1", "Job"),
+    ("v1", "PersistentVolumeClaim"),
 )
 
 

@@ -1,11 +1,13 @@
-"""Where the weights are: a file, or the one .gguf that a Python package ships."""
+"""Where the weights are: a file, or the one .gguf in a folder or that a Python package ships."""
 
+import re
 from importlib import metadata
 from pathlib import Path
 
 from runtime.llamacpp.options import Options
 
 _MAGIC = b"GGUF"
+_FIRST_PART = re.compile(r"-00001-of-\d{5}\.gguf$")
 
 
 class ModelError(Exception):
@@ -15,10 +17,29 @@ class ModelError(Exception):
 def model_file(options: Options) -> Path:
     """The .gguf file that the options mean."""
     if options.model_path is not None:
-        return _checked(options.model_path, f"--model-path {options.model_path}")
+        origin = f"--model-path {options.model_path}"
+        return _checked(_in_folder(options.model_path, origin), origin)
     if options.model_package is None:
         raise ModelError("no model is given; add --model-package NAME or --model-path FILE")
     return _checked(_in_package(options.model_package), f"--model-package {options.model_package}")
+
+
+def _in_folder(path: Path, origin: str) -> Path:
+    """The model of a folder: its only .gguf file, or the first part of one that was split, from
+    which llama.cpp finds the others. What is no folder stays what it is."""
+    if not path.is_dir():
+        return path
+    found = sorted(path.rglob("*.gguf"))
+    firsts = [file for file in found if _FIRST_PART.search(file.name)]
+    if len(found) > 1 and len(firsts) == 1:
+        return firsts[0]
+    if len(found) != 1:
+        has = ", ".join(file.name for file in found[:4]) or "none"
+        raise ModelError(
+            f"{origin}: a folder with a model holds exactly one .gguf file, but it has {has}; name "
+            "the file"
+        )
+    return found[0]
 
 
 def _in_package(name: str) -> Path:

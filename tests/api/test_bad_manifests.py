@@ -11,6 +11,7 @@ from tests.api.examples import (
     WORLD,
     Object,
     changed,
+    fetched,
     hosted,
     member,
     variant,
@@ -25,6 +26,9 @@ ENGINES = "set exactly one of llamacpp, vllm, openai, anthropic, google"
 M0 = "spec.members[0]"
 E0 = f"{M0}.engine"
 V0 = f"{M0}.variants[0]"
+MODEL = f"{E0}.llamacpp.model"
+URI = "https://models.example/bard.gguf"
+DIGEST = f"sha256:{'a' * 64}"
 AT_LEAST_0 = "greater than or equal to 0"
 MATCH = "should match"
 LABEL = "DNS label of at most 24 characters"
@@ -78,12 +82,48 @@ ROWS = [
     bad("three engines", ENSEMBLE, E0, dict.fromkeys(("openai", "google", "anthropic"), HOSTED),
         E0, ENGINES),
     bad("engine of another kind", ENSEMBLE, E0, {"ollama": LLAMA}, f"{E0}.ollama"),
-    bad("no model", ENSEMBLE, f"{E0}.llamacpp.model", {}, "set exactly one of package, path"),
+    bad("no model", ENSEMBLE, f"{E0}.llamacpp.model", {}, "set exactly one of package, path, uri"),
     bad("two models", ENSEMBLE, f"{E0}.llamacpp.model", {"package": "a", "path": "/models/a"},
-        f"{E0}.llamacpp.model", "set exactly one of package, path"),
+        f"{E0}.llamacpp.model", "set exactly one of package, path, uri"),
+    bad("a model from two places", ENSEMBLE, f"{E0}.llamacpp.model",
+        {"package": "a", "uri": "mlflow:a/1"}, "set exactly one of package, path, uri"),
     bad("two vllm models", ENSEMBLE, E0,
         {"vllm": {"model": {"repository": "a/b", "path": "/models/a"}}},
-        f"{E0}.vllm.model", "set exactly one of repository, path"),
+        f"{E0}.vllm.model", "set exactly one of repository, path, uri"),
+    # Models that are fetched.
+    bad("a file without a digest", fetched(URI), f"{MODEL}.sizeLimit", "1Gi", MODEL,
+        "digest says what is behind an http, https or s3 address: set it (sha256sum FILE"),
+    bad("an object without a digest", fetched("s3://bucket/key"), f"{MODEL}.sizeLimit", "1Gi",
+        MODEL, "set it (sha256sum FILE"),
+    bad("an image with two digests", fetched(f"oci://r/a@{DIGEST}"), f"{MODEL}.digest", DIGEST,
+        MODEL, "remove it for oci"),
+    bad("an alias with a digest", fetched("mlflow:a@b"), f"{MODEL}.digest", DIGEST, MODEL,
+        "remove it for oci, whose uri has it, and mlflow"),
+    bad("a digest of nothing", ENSEMBLE, f"{E0}.llamacpp.model.digest", DIGEST,
+        "sizeLimit and credentialsSecretRef are about a uri; set uri or remove them"),
+    bad("a claim for an image", fetched(f"oci://r/a@{DIGEST}"), f"{MODEL}.sizeLimit", "1Gi",
+        "remove sizeLimit"),
+    bad("credentials of a registry at a member", fetched("mlflow:a@b"),
+        f"{MODEL}.credentialsSecretRef", {"name": "mlflow"}, "spec.models.mlflow of the World"),
+    bad("another digest", fetched(URI), f"{MODEL}.digest", "md5:0", f"{MODEL}.digest", MATCH),
+    *(
+        bad(f"the uri {uri}", fetched(URI, digest=DIGEST), f"{MODEL}.uri", uri, f"{MODEL}.uri",
+            MATCH)
+        for uri in (
+            "file:///etc/passwd", "https://ada:pw@models.example/a", "https://models.example/a?b=c",
+            "https://models.example", "s3://bucket", "oci://registry.example/bard:latest",
+            "mlflow:bard", "mlflow:bard/latest", "mlflow:../bard/1", "bard.gguf",
+        )
+    ),
+    bad("a registry without an address", WORLD, "spec.models.mlflow", {}, "spec.models.mlflow.url",
+        "Required"),
+    bad("a registry with a password in its address", WORLD, "spec.models.mlflow.url",
+        "http://ada:pw@mlflow:5000", "spec.models.mlflow.url", MATCH),
+    bad("a registry that is never left alone", WORLD, "spec.models.mlflow",
+        {"url": "http://mlflow:5000", "pollSeconds": 1}, "spec.models.mlflow.pollSeconds",
+        "greater than or equal to 10"),
+    bad("a claim that many only read", WORLD, "spec.models.claims.accessMode", "ReadOnlyMany",
+        "spec.models.claims.accessMode", "Unsupported value"),
     bad("two caches", ENSEMBLE, f"{M0}.modelCache", {"claimName": "c", "sizeLimit": "1Gi"},
         f"{M0}.modelCache", "set exactly one of claimName, sizeLimit"),
     bad("an empty cache", ENSEMBLE, f"{M0}.modelCache", {}, f"{M0}.modelCache", "exactly one"),

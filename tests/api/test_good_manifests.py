@@ -18,6 +18,7 @@ from tests.api.examples import (
     WORLD,
     Object,
     changed,
+    fetched,
     hosted,
     manifest,
     member,
@@ -34,6 +35,7 @@ EXAMPLES = [
     if document and document.get("apiVersion", "").startswith("fabula.dev/")
 ]
 
+DIGEST = f"sha256:{'a' * 64}"
 PRICE = {"inputPerMillionUSD": "2.5", "outputPerMillionUSD": "10"}
 
 GOOD = [
@@ -133,6 +135,25 @@ GOOD = [
         "spec.sessions",
         {"contextTokens": 512, "handover": "Truncate", "expireAfterHours": 8760},
     ),
+    fetched("https://models.example:8443/a/bard-1.0.gguf", digest=DIGEST),
+    fetched("http://10.0.0.1/bard.tar.gz", digest=DIGEST, sizeLimit="100Gi"),
+    fetched("s3://models-1/bard/v1.gguf", digest=DIGEST, credentialsSecretRef={"name": "s3"}),
+    fetched(f"oci://registry.example:5000/a/bard:v1@{DIGEST}", credentialsSecretRef={"name": "p"}),
+    fetched("mlflow:emberfall.bard@champion"),
+    fetched("mlflow:bard/12", sizeLimit=1073741824),
+    changed(
+        WORLD,
+        "spec.models",
+        {
+            "mlflow": {
+                "url": "http://mlflow:5000",
+                "credentialsSecretRef": {"name": "mlflow"},
+                "pollSeconds": 10,
+            },
+            "claims": {"storageClassName": "fast", "accessMode": "ReadWriteMany"},
+        },
+    ),
+    changed(WORLD, "spec.models", {}),
     changed(STORYTELLER, "spec.image", "mirror.local:5000/gateway:v1@sha256:" + "a" * 64),
 ]
 

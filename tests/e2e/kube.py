@@ -20,7 +20,7 @@ Object = dict[str, Any]
 KINDS = "world,me,st"
 CHILDREN = (
     "deployments,statefulsets,services,configmaps,serviceaccounts,roles,rolebindings,"
-    "poddisruptionbudgets,controllerrevisions,pods,persistentvolumeclaims"
+    "poddisruptionbudgets,controllerrevisions,pods,jobs,persistentvolumeclaims"
 )
 OURS = "app.kubernetes.io/managed-by=fabula"
 

@@ -49,6 +49,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [fabula.dev]
   resources: [worlds/finalizers, modelensembles/finalizers, storytellers/finalizers]
   verbs: [update]
+- apiGroups: [batch]
+  resources: [jobs/finalizers]
+  verbs: [update]
 # What it makes of them and takes down again when a member changes.
 - apiGroups: [apps]
   resources: [deployments, controllerrevisions]
@@ -59,12 +62,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
+# Jobs that resolve and fetch models. The claim that a Job fills is the Job's and goes with it.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, patch, delete]
 # What it makes and only garbage collection deletes: what holds data is not its to destroy.
 - apiGroups: [apps]
   resources: [statefulsets]
   verbs: [get, list, watch, create, patch]
 - apiGroups: [""]
-  resources: [configmaps]
+  resources: [configmaps, persistentvolumeclaims]
   verbs: [get, list, watch, create, patch]
 - apiGroups: [""]
   resources: [serviceaccounts]
@@ -76,7 +83,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   verbs: [get, list, create, patch]
 # What it looks at to say why something is not ready.
 - apiGroups: [""]
-  resources: [pods, persistentvolumeclaims]
+  resources: [pods]
   verbs: [get, list, watch]
 # What it tells.
 - apiGroups: [""]

@@ -63,3 +63,27 @@ def test_a_file_is_used_as_given(tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(b"GGUF and so on")
     assert model_file(Options(model_path=path)) == path
+
+
+@pytest.mark.parametrize(
+    ("files", "chosen"),
+    [
+        (("MLmodel", "artifacts/tiny.gguf"), "artifacts/tiny.gguf"),
+        (("m-00002-of-00002.gguf", "m-00001-of-00002.gguf"), "m-00001-of-00002.gguf"),
+    ],
+)
+def test_a_folder_stands_for_the_model_in_it(
+    tmp_path: Path, files: tuple[str, ...], chosen: str
+) -> None:
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_bytes(b"GGUF and so on")
+    assert model_file(Options(model_path=tmp_path)) == tmp_path / chosen
+
+
+@pytest.mark.parametrize(("files", "has"), [((), "none"), (("a.gguf", "b.gguf"), "a.gguf, b.gguf")])
+def test_a_folder_holds_exactly_one_model(tmp_path: Path, files: tuple[str, ...], has: str) -> None:
+    for file in files:
+        (tmp_path / file).write_bytes(b"GGUF and so on")
+    with pytest.raises(ModelError, match=f"it has {has}; name the file"):
+        model_file(Options(model_path=tmp_path))
