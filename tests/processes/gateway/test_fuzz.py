@@ -39,8 +39,8 @@ async def test_schemathesis_finds_nothing(home: House, phases: str, examples: in
             f"--header=Authorization: {key}", "--seed=4", "--no-color",
             "--generation-database=none", "--request-timeout=30", "--continue-on-failure",
             "--suppress-health-check=all",
-            env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.unit.runtime.gateway.fuzzing"},
-            cwd=HERE.parents[3],
+            env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.processes.gateway.fuzzing"},
+            cwd=HERE.parents[2],
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
