@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.runtime.gateway.conftest import home, store
+from tests.unit.runtime.gateway.conftest import home, read_soon, store
 
-__all__ = ["home", "store"]
+__all__ = ["home", "read_soon", "store"]
 
 
 @pytest.fixture

@@ -10,6 +10,12 @@ from tests.unit.runtime.stubs.engine import Stub
 from tests.unit.runtime.stubs.gateway import House, house
 
 
+@pytest.fixture(autouse=True)
+def read_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test writes for the gateway is read at once."""
+    monkeypatch.setattr("runtime.gateway.sources._FILE_POLL_SECONDS", 0.02)
+
+
 @pytest.fixture
 def store() -> dict[str, Any]:
     """The settings of what keeps the sessions: the gateway itself."""

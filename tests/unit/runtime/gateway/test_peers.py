@@ -59,13 +59,14 @@ async def neighbours() -> AsyncIterator[tuple[Neighbours, int]]:
 
 
 async def test_the_first_who_has_it_answers_and_nobody_asks_further(
-    neighbours: tuple[Neighbours, int],
+    neighbours: tuple[Neighbours, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, port = neighbours
     found.addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
     async with replica("127.0.0.1", port, silent=True), replica("127.0.0.2", port) as asked:
         assert await found.find(MINE.id) == MINE
         assert asked == [True]
+        monkeypatch.setattr(peers, "SECONDS", 0.2)
         assert await asyncio.wait_for(found.find("d-9-00000000"), 5) is None
 
 
