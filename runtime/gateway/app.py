@@ -61,11 +61,9 @@ def create(settings: Settings) -> tuple[Application, Gateway]:
         redoc_url=None,
     )
     install(app)
-    app.include_router(games(gateway))
-    app.include_router(audits(gateway))
-    app.include_router(chat(gateway))
-    app.include_router(sockets(gateway))
-    app.include_router(probes(gateway))
+    for room in (games, audits, chat, sockets, probes):
+        # Taken as they are: include_router would build each again when it is first asked for.
+        app.router.routes += room(gateway).routes
     app.add_middleware(Surroundings, metrics=gateway.metrics, max_bytes=settings.max_request_bytes)
     app.add_middleware(Cors, origins=lambda: gateway.origins)
     return app, gateway

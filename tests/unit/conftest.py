@@ -2,6 +2,10 @@
 
 import asyncio
 import gc
+import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -9,6 +13,17 @@ from hypothesis import settings
 # A machine that is busy is slow, and no test is wrong for it.
 settings.register_profile("fabula", deadline=None)
 settings.load_profile("fabula")
+
+
+#: Files that no test needs after it, where a write to the disk need not be waited for.
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 2 << 30
+
+
+def pytest_configure() -> None:
+    """Keep the tests' files in memory if there is room."""
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
+        tempfile.tempdir = str(MEMORY)
 
 
 def pytest_collection_finish() -> None:
