@@ -90,8 +90,8 @@ bench: $(VENV)/.ready ## The measurements of docs/benchmarks.md
 	@$(BIN)/python -m tests.bench.delivery
 
 .PHONY: coverage
-coverage: $(VENV)/.ready ## Unit tests with branch coverage
-	@$(BIN)/coverage run -m pytest -q tests/unit -m "not soak" && $(BIN)/coverage report
+coverage: $(VENV)/.ready packages ## Unit and process tests with branch coverage
+	@$(BIN)/coverage run -m pytest -q tests/unit tests/processes -m "not soak" && $(BIN)/coverage report
 
 .PHONY: crds
 crds: $(VENV)/.ready ## Write the CRDs and their reference from the models

@@ -14,8 +14,7 @@ from hypothesis import settings
 settings.register_profile("fabula", deadline=None)
 settings.load_profile("fabula")
 
-
-#: Files that no test needs after it, where a write to the disk need not be waited for.
+#: Where files are gone with the machine, and a write to the disk is not waited for.
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 2 << 30
 

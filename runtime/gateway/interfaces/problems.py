@@ -470,10 +470,9 @@ def _member_failed(error: EngineError) -> Failure:
 def of_http(request: Request, error: HTTPException) -> Failure:
     """What to tell of what the framework refused."""
     status = HTTPStatus(error.status_code)
-    headers = dict(error.headers or {})
+    headers = error.headers
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["allow"] = ", ".join(_methods(request))
-        headers.pop("Allow", None)
+        headers = {"allow": ", ".join(_methods(request))}
     return problem(
         status.phrase.lower().replace(" ", "-"),
         status,
