@@ -248,7 +248,8 @@ class Teller:
         begun = await self._begin(session, idempotency_key, visit)
         if isinstance(begun, Decided):
             return await self._decided(begun, visit, session)
-        holding = asyncio.create_task(self._hold(begun))
+        over = asyncio.Event()
+        holding = asyncio.create_task(self._hold(begun, over))
         try:
             return await self._tell(
                 config,
@@ -266,6 +267,7 @@ class Teller:
             await asyncio.shield(self._give_back(begun))
             raise
         finally:
+            over.set()  # a client of Redis may swallow the cancellation
             holding.cancel()
 
     async def _begin(self, session: str, key: str | None, visit: Visit) -> Claim | Decided:
@@ -283,9 +285,9 @@ class Teller:
             raise RecordElsewhereError(decided.decision)
         return record
 
-    async def _hold(self, claim: Claim) -> None:
+    async def _hold(self, claim: Claim, over: asyncio.Event) -> None:
         with suppress(TurnLostError):
-            while True:
+            while not over.is_set():
                 await asyncio.sleep(HOLD_SECONDS)
                 try:
                     await self._sessions.confirm(claim, LEASE_SECONDS)
