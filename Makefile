@@ -36,7 +36,7 @@ down: $(VENV)/.ready ## Take the demo's cluster away, with every process, mount 
 	@$(BIN)/fabula dev down --name $(NAME)
 
 .PHONY: test
-test: check unit cluster-tests ## Everything CI runs: lint, types, unit tests, tests on a real cluster
+test: check unit process-tests cluster-tests ## Everything CI runs: lint, types and the three kinds of tests
 
 .PHONY: check
 check: $(VENV)/.ready ## Lint, types, import arrows, generated files, documentation links
@@ -48,14 +48,19 @@ check: $(VENV)/.ready ## Lint, types, import arrows, generated files, documentat
 	@echo "==> docs";    NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q --strict -d $(or $(TMPDIR),/tmp)/fabula-docs-check
 
 .PHONY: unit
-unit: $(VENV)/.ready packages ## Unit tests: no cluster, two minutes
+unit: $(VENV)/.ready ## Unit tests: nothing but this checkout, under a minute
 	@echo "==> unit tests"
 	@$(BIN)/pytest -q tests/unit -m "not soak and not peers"
+
+.PHONY: process-tests
+process-tests: $(VENV)/.ready packages ## Tests that start processes and kill them: gateways, engines, Redis
+	@echo "==> process tests"
+	@$(BIN)/pytest -q tests/processes -m "not soak"
 
 # Debian keeps the program in redis-tools; the package redis-server adds a service, which would run on
 # this machine from then on.
 .PHONY: packages
-packages: ## Install what the unit tests need of Debian: a Redis server to start
+packages: ## Install what the process tests need of Debian: a Redis server to start
 	@command -v redis-server redis-check-rdb >/dev/null || { \
 	  echo "==> redis-tools from Debian"; \
 	  apt-get -o DPkg::Lock::Timeout=300 update -qq && DEBIAN_FRONTEND=noninteractive \
@@ -86,11 +91,11 @@ test-peers: $(VENV)/.ready $(MLFLOW)/.ready packages ## Beside the real programs
 	@$(BIN)/fabula dev down --name fabula-test
 
 .PHONY: soak
-soak: $(VENV)/.ready packages ## What takes long: every write boundary, big fuzz
+soak: $(VENV)/.ready packages ## What takes long: every write boundary, big fuzz, 10,000 requests
 	@$(BIN)/fabula dev up --install --name fabula-test
 	@$(BIN)/python -m images build
-	@$(BIN)/pytest -q tests/unit tests/api tests/e2e -m soak
-	@FABULA_KILLS=200 $(BIN)/pytest -q --timeout 1800 tests/unit/runtime/audit/test_kill.py tests/unit/runtime/sessions/test_kill.py
+	@$(BIN)/pytest -q tests/unit tests/processes tests/api tests/e2e -m soak
+	@FABULA_KILLS=200 $(BIN)/pytest -q --timeout 1800 tests/processes/audit/test_kill.py tests/processes/sessions/test_kill.py
 	@$(BIN)/fabula dev down --name fabula-test
 
 .PHONY: bench
@@ -100,8 +105,8 @@ bench: $(VENV)/.ready ## The measurements of docs/benchmarks.md
 	@$(BIN)/python -m tests.bench.delivery
 
 .PHONY: coverage
-coverage: $(VENV)/.ready ## Unit tests with branch coverage
-	@$(BIN)/coverage run -m pytest -q tests/unit -m "not soak and not peers" && $(BIN)/coverage report
+coverage: $(VENV)/.ready packages ## Unit and process tests with branch coverage
+	@$(BIN)/coverage run -m pytest -q tests/unit tests/processes -m "not soak and not peers" && $(BIN)/coverage report
 
 .PHONY: crds
 crds: $(VENV)/.ready ## Write the CRDs and their reference from the models

@@ -63,11 +63,16 @@ def create(settings: Settings) -> tuple[Application, Gateway]:
     )
     install(app)
     shortcuts: list[Shortcut] = []
-    app.include_router(games(gateway, shortcuts))
-    app.include_router(audits(gateway))
-    app.include_router(chat(gateway, shortcuts))
-    app.include_router(sockets(gateway))
-    app.include_router(probes(gateway))
+    rooms = (
+        games(gateway, shortcuts),
+        audits(gateway),
+        chat(gateway, shortcuts),
+        sockets(gateway),
+        probes(gateway),
+    )
+    for room in rooms:
+        # Taken as they are: include_router would build each again when it is first asked for.
+        app.router.routes += room.routes
     app.add_middleware(Shortcuts, guards=lambda: gateway.guards, ways=shortcuts)
     app.add_middleware(Surroundings, metrics=gateway.metrics, max_bytes=settings.max_request_bytes)
     app.add_middleware(Cors, origins=lambda: gateway.origins)

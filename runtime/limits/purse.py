@@ -20,8 +20,8 @@ from runtime.limits.money import (
 
 log = structlog.get_logger(__name__)
 
-_TRIES = 4
 _PAUSE_SECONDS = 0.2
+_MAX_PAUSE_SECONDS = 5.0
 #: For settling when the gateway ends: less than Kubernetes gives after the drain.
 _CLOSE_SECONDS = 3.0
 
@@ -109,15 +109,18 @@ class Purse:
         task.add_done_callback(self._settling.discard)
 
     async def _keep_trying(self, reservation: Reservation, cost: int) -> None:
-        for attempt in range(_TRIES):
+        """Settle, for as long as it may help: what has expired counts as spent."""
+        clock = asyncio.get_running_loop().time
+        expires, pause = clock() + reservation.lasts, _PAUSE_SECONDS
+        while True:
             try:
                 balances = await self._ledger.settle(reservation, cost)
             except LedgerAwayError as error:
-                if attempt == _TRIES - 1:
+                if clock() > expires:
                     log.warning("counted_as_spent", amount=reservation.amount, reason=str(error))
                     return
-                pause = _PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311
-                await asyncio.sleep(pause)
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+                pause = min(2 * pause, _MAX_PAUSE_SECONDS)
             else:
                 self._tell(reservation, balances)
                 return

@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from runtime.audit import LogDamagedError
 from runtime.engines import EngineError
@@ -474,13 +475,26 @@ def _member_failed(error: EngineError) -> Failure:
 def of_http(request: Request, error: HTTPException) -> Failure:
     """What to tell of what the framework refused."""
     status = HTTPStatus(error.status_code)
+    headers = error.headers
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"allow": ", ".join(_methods(request))}
     return problem(
         status.phrase.lower().replace(" ", "-"),
         status,
         status.phrase,
         f"{request.method} {request.url.path[:200]}: {error.detail}; see "
         "/openapi.json for what there is",
-        headers=error.headers,
+        headers=headers,
+    )
+
+
+def _methods(request: Request) -> list[str]:
+    """What may be done at this path. A route knows only its own part of it."""
+    return sorted(
+        method
+        for route in request.app.routes
+        if route.matches(request.scope)[0] != Match.NONE
+        for method in getattr(route, "methods", None) or ()
     )
 
 

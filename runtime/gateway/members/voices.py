@@ -193,7 +193,9 @@ class Member:
         while True:
             fault = await self._look()
             if fault is not None and (self.trouble is None or not self._checked):
-                await asyncio.sleep(SECOND_LOOK_SECONDS)
+                on_time = await _on_time(SECOND_LOOK_SECONDS)
+                if isinstance(fault.__cause__, TimeoutError) and not on_time:
+                    continue  # who has no time to listen cannot say who is silent
                 fault = await self._look()
             self._found(fault)
             await asyncio.sleep(CHECK_SECONDS * self._rng.uniform(0.8, 1.2))
@@ -217,6 +219,14 @@ class Member:
         elif fault is None and before is not None:
             log.info("member_answers", member=self.name)
             self._circuit.trust_again()
+
+
+async def _on_time(seconds: float) -> bool:
+    """Sleep; whether this process is awake again in twice that time."""
+    clock = asyncio.get_running_loop().time
+    start = clock()
+    await asyncio.sleep(seconds)
+    return clock() - start < 2 * seconds
 
 
 def _said(error: EngineError | None) -> str:

@@ -69,10 +69,12 @@ class _Hold:
         self._sessions = sessions
         self._claim = claim
         self._task: asyncio.Task[None] | None = None
+        self._over = False
         self._timer = asyncio.get_running_loop().call_later(HOLD_SECONDS, self._begin)
 
     def end(self) -> None:
         """Let go."""
+        self._over = True  # a client of Redis may swallow the cancellation
         self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
@@ -82,7 +84,7 @@ class _Hold:
 
     async def _keep(self) -> None:
         with suppress(TurnLostError):
-            while True:
+            while not self._over:
                 try:
                     await self._sessions.confirm(self._claim, LEASE_SECONDS)
                 except StoreUnavailableError as error:

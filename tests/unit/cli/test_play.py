@@ -58,7 +58,7 @@ def gateway() -> Iterator[tuple[str, list[dict[str, Any]], dict[str, Any]]]:
             """Not in the test's output."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}", sent, answers
     server.shutdown()

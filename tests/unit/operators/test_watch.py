@@ -134,6 +134,7 @@ async def test_a_watch_that_cannot_go_on_is_begun_anew(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "RETRY_BASE", 0.01)
+    monkeypatch.setattr(watch, "GOODBYE", 0.1)
     async with asyncio.timeout(SECONDS):
         await setting.server.watching.wait()
         setting.server.watching.clear()

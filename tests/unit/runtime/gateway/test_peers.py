@@ -1,10 +1,8 @@
 """A decision is found whichever replica made it."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
@@ -15,8 +13,6 @@ from runtime.gateway import peers
 from runtime.gateway.interfaces.examples import OUTCOME
 from runtime.gateway.peers import HEADER, Peers, PeerSilentError
 from tests.unit.runtime.sessions.records import record
-from tests.unit.runtime.stubs.engine import Stub
-from tests.unit.runtime.stubs.gateway import house
 from tests.unit.runtime.stubs.redis import free_port
 
 MINE = record("s-1", 1)
@@ -63,13 +59,14 @@ async def neighbours() -> AsyncIterator[tuple[Neighbours, int]]:
 
 
 async def test_the_first_who_has_it_answers_and_nobody_asks_further(
-    neighbours: tuple[Neighbours, int],
+    neighbours: tuple[Neighbours, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, port = neighbours
     found.addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
     async with replica("127.0.0.1", port, silent=True), replica("127.0.0.2", port) as asked:
         assert await found.find(MINE.id) == MINE
         assert asked == [True]
+        monkeypatch.setattr(peers, "SECONDS", 0.2)
         assert await asyncio.wait_for(found.find("d-9-00000000"), 5) is None
 
 
@@ -92,30 +89,6 @@ async def test_without_a_name_there_is_nobody_to_ask() -> None:
 async def test_addresses_are_those_of_the_name() -> None:
     async with aiohttp.ClientSession() as http:
         assert await Peers(http, "127.0.0.1:80")._addresses() == ["127.0.0.1"]
-
-
-async def test_a_gateway_reads_decisions_of_another_and_answers_a_peer_alone(
-    tmp_path: Path, redis_url: str
-) -> None:
-    file = tmp_path / "url"
-    file.write_text(redis_url)
-    port = free_port()
-    async with AsyncExitStack() as stack:
-        asked = await stack.enter_async_context(replica("127.0.0.1", port))
-        home = await stack.enter_async_context(
-            house(
-                tmp_path,
-                Stub(answer="yes"),
-                peers=f"127.0.0.1:{port}",
-                redis_url_file=file,
-                storyteller=f"bard-{secrets.token_hex(4)}",
-            )
-        )
-        url = f"/v1/decisions/{MINE.id}"
-        assert (await home.client.get(url)).json()["id"] == MINE.id
-        assert (await home.client.get(url, headers={HEADER: "1"})).status_code == 404
-        assert (await home.client.get("/v1/decisions/d-7-00000000")).status_code == 404
-        assert asked == [True, True]
 
 
 async def test_a_peer_is_asked_with_the_callers_own_key(
@@ -241,28 +214,3 @@ async def test_a_replica_that_says_nothing_may_have_it(
     async with judging("127.0.0.1", port, 201, silent=True):
         with pytest.raises(PeerSilentError):
             await others.judge(MINE.id, SAID)
-
-
-async def test_an_outcome_is_taken_at_any_replica_and_a_peer_asks_no_further(
-    tmp_path: Path, redis_url: str
-) -> None:
-    file = tmp_path / "url"
-    file.write_text(redis_url)
-    port = free_port()
-    more = {"redis_url_file": file, "storyteller": f"bard-{secrets.token_hex(4)}"}
-    url = f"/v1/decisions/{MINE.id}/outcome"
-    body = {"answer": "yes", "source": "rules"}
-    async with house(tmp_path, Stub(answer="yes"), peers=f"127.0.0.1:{port}", **more) as home:
-        answer = await home.client.post(url, json=body)
-        assert (answer.status_code, answer.json()["type"]) == (
-            503,
-            "urn:fabula:problem:not-everywhere",
-        )
-        async with judging("127.0.0.1", port, 404):
-            assert (await home.client.post(url, json=body)).status_code == 404
-        async with judging("127.0.0.1", port, 201) as asked:
-            answer = await home.client.post(url, json=body)
-            assert (answer.status_code, answer.json()["decision"]) == (201, MINE.id)
-            again = await home.client.post(url, json=body, headers={HEADER: "1"})
-            assert again.status_code == 404
-        assert len(asked) == 1

@@ -2,42 +2,16 @@
 
 import asyncio
 import json
-import secrets
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from runtime.audit import Record
 from tests.unit.runtime.gateway.interfaces.test_api import assert_problem
-from tests.unit.runtime.stubs.engine import Stub
-from tests.unit.runtime.stubs.gateway import House, house, serving, write_config, write_routes
+from tests.unit.runtime.stubs.gateway import House
 from tests.unit.runtime.stubs.waiting import eventually
 
 ASK = {"question": "Does it rain?", "options": ["yes", "no"]}
 FACTS = ["The key lies under the third stone.", "Mara owes Brannoch 42 songs."]
-
-
-def store_settings(kind: str, folder: Path, redis_url: str) -> dict[str, Any]:
-    """What makes a gateway keep its sessions there."""
-    if kind == "embedded":
-        return {}
-    file = folder / "redis-url"
-    file.write_text(redis_url)
-    return {"redis_url_file": file, "storyteller": f"bard-{secrets.token_hex(4)}"}
-
-
-@pytest.fixture(params=["embedded", "redis"])
-async def home(
-    request: pytest.FixtureRequest, tmp_path: Path, redis_url: str
-) -> AsyncIterator[House]:
-    """Three engines behind a gateway, with either store."""
-    settings = store_settings(request.param, tmp_path, redis_url)
-    async with house(tmp_path, Stub(), Stub(), Stub(), **settings) as home:
-        for stub in home.stubs:
-            stub.answer = "yes"
-        yield home
 
 
 def told(home: House) -> str:
@@ -260,28 +234,3 @@ async def test_two_hundred_turns_keep_every_fact_and_lose_no_turn(
     assert [place.turn for place in chapters if place] == list(range(1, 201))
     summary = (await home.gateway.sessions.get(session)).summary
     assert (summary is None) == (handover == "Truncate")
-
-
-async def test_without_its_hot_store_a_gateway_says_so_everywhere_and_recovers(
-    tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("runtime.sessions.redis.CHECK_SECONDS", 0.05)
-    write_config(tmp_path)
-    write_routes(tmp_path, [])
-    file = tmp_path / "url"
-    settings = {"redis_url_file": file, "redis_secret": "redis/url", "storyteller": "lost-bard"}
-    async with serving(tmp_path, **settings) as (client, gateway):
-        await eventually(lambda: gateway.following.ready)
-        unready = await client.get("/readyz")
-        assert unready.status_code == 503
-        assert "Secret redis, key url, is missing: kubectl create secret" in unready.text
-        store = (await client.get("/v1/status")).json()["store"]
-        assert (store["kind"], store["reason"]) == ("Redis", "MissingSecret")
-        refused = await client.post("/v1/sessions")
-        assert_problem(refused, 503, "store-unavailable")
-        assert int(refused.headers["retry-after"]) > 0
-        assert (await client.get("/livez")).status_code == 200
-        file.write_text(redis_url)
-        await eventually(lambda: gateway.unready is None)
-        assert (await client.post("/v1/sessions")).status_code == 201
-        assert (await client.get("/v1/status")).json()["store"] == {"kind": "Redis"}

@@ -2,19 +2,13 @@
 
 import asyncio
 import shutil
-import signal
 from pathlib import Path
-
-import httpx
 
 from crds.gateway import CONFIG_KEY
 from crds.routes import ROUTES_KEY
 from runtime.sessions.sqlite import SqliteSessions
 from tests.unit.runtime.stubs.engine import Stub
-from tests.unit.runtime.stubs.gateway import house, serving, write_config, write_routes
-from tests.unit.runtime.stubs.process import kill, start
-from tests.unit.runtime.stubs.redis import free_port
-from tests.unit.runtime.stubs.waiting import eventually
+from tests.unit.runtime.stubs.gateway import house, serving
 
 ASK = {"question": "Does it rain?", "options": ["yes", "no"]}
 
@@ -93,45 +87,3 @@ async def test_the_last_good_configuration_serves_while_there_is_none(tmp_path: 
         async with serving(tmp_path, data_dir=tmp_path / "copied") as (client, gateway):
             assert (await client.get("/readyz")).status_code == 200
             assert gateway.report().routes_generation == 7
-
-
-def test_a_killed_gateway_has_lost_nothing_that_it_acknowledged(tmp_path: Path) -> None:
-    write_config(tmp_path)
-    write_routes(tmp_path, [])
-    port = free_port()
-    acknowledged = []
-    session = None
-    for _ in range(2):
-        process = start(tmp_path, port)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-            if session is None:
-                session = client.post("/v1/sessions", json={"player": "Mara"}).json()["id"]
-            url = f"/v1/sessions/{session}/decisions"
-            acknowledged += [client.post(url, json=ASK).json()["id"] for _ in range(20)]
-            listed = client.get("/v1/decisions", params={"session": session, "limit": 100}).json()
-            assert [each["id"] for each in listed["decisions"]] == acknowledged[::-1]
-        kill(process)
-
-
-async def test_on_sigterm_what_has_begun_is_finished(tmp_path: Path) -> None:
-    async with house(tmp_path, Stub(behaviour="slow", answer="yes")) as home:
-        stub = home.stubs[0]
-        folder = tmp_path / "process"
-        folder.mkdir()
-        write_config(folder)
-        write_routes(folder, [stub])
-        port = free_port()
-        process = await asyncio.to_thread(start, folder, port)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            session = (await client.post("/v1/sessions")).json()["id"]
-            asking = asyncio.create_task(client.post(f"/v1/sessions/{session}/decisions", json=ASK))
-            await eventually(lambda: stub.asked)
-            process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(10):
-                while (await client.get("/readyz")).status_code != 503:
-                    pass
-            stub.release.set()
-            assert (await asking).json()["decision"] == "yes"
-        output, _ = await asyncio.to_thread(process.communicate, timeout=30)
-        assert process.returncode == 0, output
-        assert b'"event": "closed"' in output

@@ -1,15 +1,10 @@
 """Two gateways never write to one volume at the same time."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from crds.gateway import CONFIG_KEY
-from crds.routes import ROUTES_KEY
 from runtime.gateway import volume
 from runtime.gateway.volume import VolumeInUseError, hold
 from tests.unit.runtime.stubs.engine import Stub
@@ -39,32 +34,3 @@ async def test_a_volume_that_stays_in_use_is_said_so(
         await hold(tmp_path, lambda: False)
     held.close()
     (await hold(tmp_path, lambda: False)).close()
-
-
-async def test_a_gateway_that_is_stopped_while_it_waits_ends_with_an_error(tmp_path: Path) -> None:
-    async with house(tmp_path, Stub()):
-        environment = {
-            **os.environ,
-            "FABULA_CONFIG_FILE": str(tmp_path / CONFIG_KEY),
-            "FABULA_ROUTES_FILE": str(tmp_path / ROUTES_KEY),
-            "FABULA_DATA_DIR": str(tmp_path / "data"),
-            "FABULA_HOST": "127.0.0.1",
-            "FABULA_PORT": "0",
-            "FABULA_GRPC_PORT": "0",
-        }
-        with subprocess.Popen(  # noqa: ASYNC220  (its first line is waited for in a thread)
-            [sys.executable, "-m", "runtime.gateway"],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process:
-            assert process.stdout is not None
-            line = ""
-            while "volume_in_use" not in line:
-                line = await asyncio.to_thread(process.stdout.readline)
-                assert line, "it ended without saying that it waits"
-            process.terminate()
-            rest = await asyncio.to_thread(process.stdout.read)
-        assert process.returncode != 0
-        assert "not_started" in rest

@@ -1,14 +1,17 @@
-"""A Redis that is empty at the beginning of each test."""
+"""A home of the money, of which the tests of the contract ask what every home promises."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
+
+from runtime.limits.money import Ledger
+from runtime.limits.sqlite_ledger import SqliteLedger
 
 
 @pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    """A client of it."""
-    async with Redis.from_url(redis_url, decode_responses=True) as client:
-        await client.flushall()
-        yield client
+async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
+    """The one on a volume."""
+    made = SqliteLedger(tmp_path / "ledger.db")
+    yield made
+    await made.close()

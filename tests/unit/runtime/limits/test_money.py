@@ -1,8 +1,6 @@
 """For how much: no order of reserving, settling, expiring and dying passes a cap."""
 
-import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,94 +13,13 @@ from runtime.limits.money import (
     Balance,
     BudgetExhaustedError,
     Cap,
-    Ledger,
     LedgerAwayError,
-    Reservation,
     dollars,
     micros,
 )
 from runtime.limits.redis_ledger import RedisLedger
 from runtime.limits.sqlite_ledger import SqliteLedger
-
-NOW = datetime(2026, 11, 24, 23, 59, 30, tzinfo=UTC)
-LATER = datetime(2026, 11, 25, 0, 0, 30, tzinfo=UTC)
-BARD = Cap("storyteller/bard", "spec.limits.dailyUSD of Storyteller bard", "Day", 100)
-WORLD = Cap("world/emberfall", "spec.budget.monthlyUSD of World emberfall", "Month", 150)
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-async def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Ledger]:
-    """Each home in turn."""
-    if request.param == "sqlite":
-        made: Ledger = SqliteLedger(tmp_path / "ledger.db")
-        yield made
-        await made.close()
-    else:
-        request.getfixturevalue("redis_url")
-        async with Redis.from_url(request.getfixturevalue("redis_url")) as client:
-            await client.flushall()
-            yield RedisLedger(lambda: client, lambda: "ns/emberfall")
-
-
-def some(amount: int, *caps: Cap, at: datetime = NOW) -> Reservation:
-    return Reservation(caps or (BARD,), amount, at, 60)
-
-
-async def test_what_is_reserved_and_spent_stays_below_the_cap(ledger: Ledger) -> None:
-    first = some(60)
-    assert await ledger.reserve(first) == [Balance(0, 60)]
-    with pytest.raises(BudgetExhaustedError, match=r"spec.limits.dailyUSD of Storyteller bard"):
-        await ledger.reserve(some(41))
-    assert await ledger.settle(first, 20) == [Balance(20, 0)]
-    assert await ledger.reserve(some(80)) == [Balance(20, 80)]
-
-
-async def test_the_smallest_cap_binds_and_the_others_are_left_alone(ledger: Ledger) -> None:
-    await ledger.reserve(some(100, WORLD))
-    with pytest.raises(BudgetExhaustedError) as refused:
-        await ledger.reserve(some(60, BARD, WORLD))
-    assert refused.value.cap == WORLD
-    assert await ledger.reserve(some(50, BARD, WORLD)) == [Balance(0, 50), Balance(0, 150)]
-
-
-async def test_a_second_settlement_changes_nothing(ledger: Ledger) -> None:
-    held = some(60)
-    await ledger.reserve(held)
-    assert await ledger.settle(held, 10) == await ledger.settle(held, 50) == [Balance(10, 0)]
-
-
-async def test_money_belongs_to_the_day_on_which_it_was_reserved(ledger: Ledger) -> None:
-    before = some(100, BARD, WORLD)
-    await ledger.reserve(before)
-    after = some(50, BARD, WORLD, at=LATER)
-    assert await ledger.reserve(after) == [Balance(0, 50), Balance(0, 150)]
-    assert await ledger.settle(before, 30) == [Balance(30, 0), Balance(30, 50)]
-
-
-async def test_what_cost_more_than_was_thought_is_counted_in_full(ledger: Ledger) -> None:
-    held = some(60)
-    await ledger.reserve(held)
-    assert await ledger.settle(held, 130) == [Balance(130, 0)]
-    with pytest.raises(BudgetExhaustedError, match=r"of which 0.00 is left"):
-        await ledger.reserve(some(1))
-
-
-async def test_a_cap_of_nothing_lets_nothing_be_spent(ledger: Ledger) -> None:
-    with pytest.raises(BudgetExhaustedError):
-        await ledger.reserve(some(1, Cap("c", "c", "Day", 0)))
-
-
-async def test_many_at_once_get_exactly_what_there_is(ledger: Ledger) -> None:
-    async def one() -> bool:
-        held = some(10)
-        try:
-            await ledger.reserve(held)
-        except BudgetExhaustedError:
-            return False
-        await ledger.settle(held, 10)
-        return True
-
-    assert sum(await asyncio.gather(*(one() for _ in range(200)))) == 10
+from tests.unit.runtime.limits.test_ledger import BARD, NOW, WORLD, some
 
 
 async def test_in_sqlite_what_is_held_counts_as_spent_when_its_time_is_over(tmp_path: Path) -> None:
@@ -148,45 +65,6 @@ async def test_a_volume_that_refuses_is_no_free_ride(tmp_path: Path) -> None:
     with pytest.raises(LedgerAwayError, match="volume refused"):
         await ledger.reserve(some(1))
     await ledger.close()
-
-
-async def test_in_redis_what_is_held_counts_as_spent_when_its_time_is_over(redis: Redis) -> None:
-    ledger = RedisLedger(lambda: redis, lambda: "ns/w")
-    held = some(60)
-    await ledger.reserve(held)
-    (key,) = await redis.keys("*:held")
-    await redis.zadd(key, {f"{held.id}:60": 0})
-    assert await ledger.reserve(some(10)) == [Balance(60, 10)]
-    assert await ledger.settle(held, 0) == [Balance(60, 10)], "too late"
-
-
-async def test_in_redis_a_reservation_that_is_sent_again_is_made_once(redis: Redis) -> None:
-    """Its client sends a command again where the connection breaks before the answer."""
-    ledger = RedisLedger(lambda: redis, lambda: "ns/w")
-    held = some(60)
-    for _ in range(2):
-        assert await ledger.reserve(held) == [Balance(0, 60)]
-    assert await ledger.settle(held, 20) == [Balance(20, 0)]
-
-
-async def test_a_redis_that_comes_back_empty_is_told_what_was_spent(redis: Redis) -> None:
-    ledger = RedisLedger(lambda: redis, lambda: "ns/w")
-    await ledger.settle(held := some(60), 0)
-    await ledger.reserve(held)
-    await ledger.settle(held, 60)
-    await redis.flushall()
-    with pytest.raises(BudgetExhaustedError):
-        await ledger.reserve(some(41))
-    assert await ledger.reserve(some(40)) == [Balance(60, 40)]
-
-
-async def test_redis_keeps_windows_for_a_time_and_in_one_slot(redis: Redis) -> None:
-    await RedisLedger(lambda: redis, lambda: "ns/w").reserve(some(10, BARD, WORLD))
-    keys = [str(key) for key in await redis.keys()]
-    assert len(keys) == 4
-    for key in keys:
-        assert key.startswith("fabula:{ns/w}:money:")
-        assert 2 * 86_400 < await redis.ttl(key) <= 40 * 86_400
 
 
 async def test_money_is_not_spent_on_the_word_of_a_redis_that_is_away() -> None:

@@ -141,17 +141,19 @@ async def test_what_may_have_been_set_aside_is_given_back() -> None:
     assert flaky.asked == [None, 0]
 
 
-async def test_settling_is_tried_again_and_then_left_to_expire(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("runtime.limits.purse._PAUSE_SECONDS", 0.001)
+@pytest.mark.looptime
+@pytest.mark.parametrize("failures", [1, 5, 99])
+async def test_settling_is_tried_again_until_it_would_have_expired(failures: int) -> None:
     flaky = Flaky(failures=0)
     purse = Purse(flaky)
     async with purse.spending(CAPS, 60, 30) as spending:
         spending.cost = 7
-        flaky.failures = 99
-    await purse.close()
-    assert flaky.asked == [None, 7, 7, 7, 7]
+        flaky.failures = failures
+    begun = asyncio.get_running_loop().time()
+    await settled(purse)
+    assert asyncio.get_running_loop().time() - begun < 36
+    assert set(flaky.asked) == {None, 7}
+    assert (flaky.failures < 0) == (failures < 99), "it was settled, or left to expire"
 
 
 async def test_a_gateway_that_ends_does_not_wait_for_a_ledger_that_is_away(

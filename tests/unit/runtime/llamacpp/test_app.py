@@ -189,7 +189,7 @@ class TestProbes:
         assert (model["id"], model["meta"]) == ("jester", {"n_ctx": 2048})
 
     async def test_progress_shows_while_an_answer_runs(self, start: Start) -> None:
-        app, client = await start(50)
+        app, client = await start(200)
         asking = asyncio.ensure_future(client.post(CHAT, json=QUESTION))
         await until(lambda: app.gate.in_flight == 1)
         assert await metric(client, "fabula_engine_in_flight") == 1

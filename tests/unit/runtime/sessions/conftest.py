@@ -1,16 +1,12 @@
-"""Every store, one after the other, in each test of the contract."""
+"""The store on a volume, of which the tests of the contract ask what every store promises."""
 
-import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from runtime.audit import DecisionLog
 from runtime.sessions import SessionStore
-from runtime.sessions.hot import HotStore
-from runtime.sessions.redis import RedisSessions
 from runtime.sessions.sqlite import SqliteSessions
 
 HOUR = 3600.0
@@ -39,36 +35,12 @@ async def decisions(tmp_path: Path) -> AsyncIterator[DecisionLog]:
     await log.close()
 
 
-@asynccontextmanager
-async def way_to(url: str, folder: Path) -> AsyncIterator[HotStore]:
-    """The way to a Redis whose address lies in a file."""
-    file = folder / "url"
-    file.write_text(f"{url}\n")
-    hot = HotStore(file, "redis/url")
-    try:
-        yield hot
-    finally:
-        await hot.close()
-
-
-@pytest.fixture(params=["sqlite", "redis", "redis-cluster"])
+@pytest.fixture
 async def store(
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    lifetime: Callable[[], float],
-    decisions: DecisionLog,
-    redis_url: str,
-    redis_cluster_url: str,
+    tmp_path: Path, lifetime: Callable[[], float], decisions: DecisionLog
 ) -> AsyncIterator[SessionStore]:
     """A store with nothing in it."""
-    async with AsyncExitStack() as stack:
-        made: SessionStore
-        if request.param == "sqlite":
-            made = SqliteSessions(tmp_path / "sessions.db", lifetime)
-        else:
-            url = redis_url if request.param == "redis" else redis_cluster_url
-            hot = await stack.enter_async_context(way_to(url, tmp_path))
-            made = RedisSessions(hot, f"test/{secrets.token_hex(4)}", lifetime)
-        stack.push_async_callback(made.close)
-        await made.catch_up(decisions)
-        yield made
+    made = SqliteSessions(tmp_path / "sessions.db", lifetime)
+    await made.catch_up(decisions)
+    yield made
+    await made.close()

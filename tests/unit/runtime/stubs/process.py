@@ -37,6 +37,12 @@ def start(
     return process
 
 
+async def begin(port: int) -> str:
+    """A session of the gateway on that port: its id."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        return str((await client.post("/v1/sessions")).json()["id"])
+
+
 def kill(process: "subprocess.Popen[bytes]") -> None:
     """End it as the kernel does when memory is short."""
     process.kill()

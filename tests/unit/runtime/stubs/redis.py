@@ -17,7 +17,7 @@ from tests.unit.runtime.stubs.waiting import until
 PROGRAMS = ("redis-server", "redis-check-rdb")
 REMEDY = (
     "these tests need a Redis server: apt-get install -y --no-install-recommends redis-tools "
-    "(`make unit` does it as root)"
+    "(`make process-tests` does it as root)"
 )
 
 

@@ -176,3 +176,15 @@ async def test_the_examples_in_the_document_work(home: House) -> None:
         session = await home.session(**begin)
         for ask in examples("/v1/sessions/{session}/decisions"):
             assert (await home.decide(session, **ask))["outcome"] in ("Vote", "BestMember")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/v1/sessions", "GET, POST"), ("/v1/sessions/s-1", "DELETE, GET"), ("/livez", "GET")],
+)
+async def test_a_method_that_is_not_there_is_answered_with_those_that_are(
+    home: House, path: str, allowed: str
+) -> None:
+    refused = await home.client.put(path)
+    assert_problem(refused, 405, "method-not-allowed")
+    assert refused.headers["allow"] == allowed

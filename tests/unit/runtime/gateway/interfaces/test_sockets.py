@@ -2,26 +2,18 @@
 
 import asyncio
 import json
-import signal
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from runtime.gateway.interfaces import sockets
 from tests.unit.runtime.gateway.test_callers import closed, keep
-from tests.unit.runtime.stubs.engine import Stub
-from tests.unit.runtime.stubs.gateway import House, house, write_config, write_routes
+from tests.unit.runtime.stubs.gateway import House
 from tests.unit.runtime.stubs.loopback import on_loopback
-from tests.unit.runtime.stubs.process import kill, start
-from tests.unit.runtime.stubs.redis import free_port
 from tests.unit.runtime.stubs.waiting import eventually
 
 OPTIONS = ["yes", "no"]
@@ -228,109 +220,3 @@ async def test_who_goes_away_finds_the_decision_when_coming_back(home: House, ad
         told = await heard(socket)
         assert (told["type"], told["key"]) == ("decision", "turn-1")
     assert len(home.stubs[0].asked) == 1
-
-
-async def test_a_stopping_gateway_finishes_and_says_come_again(tmp_path: Path) -> None:
-    async with house(tmp_path, Stub(behaviour="slow", answer="yes")) as home:
-        stub = home.stubs[0]
-        folder = tmp_path / "process"
-        folder.mkdir()
-        write_config(folder)
-        write_routes(folder, [stub])
-        port = free_port()
-        process = await asyncio.to_thread(start, folder, port)
-        address = f"ws://127.0.0.1:{port}"
-        session = await _begin(port)
-        async with talking(address, session) as busy, talking(address, session) as idle:
-            assert [(await heard(each))["type"] for each in (busy, idle)] == ["resumed"] * 2
-            await busy.send(ask("turn-1"))
-            await eventually(lambda: stub.asked)
-            process.send_signal(signal.SIGTERM)
-            with pytest.raises(ConnectionClosed) as closed:
-                await heard(idle)
-            assert closed.value.rcvd is not None
-            assert closed.value.rcvd.code == 1012
-            stub.release.set()
-            assert (await decided(busy))["decision"]["decision"] == "yes"
-            with pytest.raises(ConnectionClosed) as closed:
-                await heard(busy)
-            assert closed.value.rcvd is not None
-            assert closed.value.rcvd.code == 1012
-        output, _ = await asyncio.to_thread(process.communicate, timeout=30)
-        assert process.returncode == 0, output
-
-
-async def test_a_client_resumes_over_a_killed_gateway_without_gap_or_double(
-    tmp_path: Path,
-) -> None:
-    async with house(tmp_path, Stub(answer="yes")) as home:
-        folder = tmp_path / "process"
-        folder.mkdir()
-        write_config(folder)
-        write_routes(folder, home.stubs)
-        port = free_port()
-        process = await asyncio.to_thread(start, folder, port)
-        session = await _begin(port)
-        player = _Player(f"ws://127.0.0.1:{port}", session)
-        try:
-            for kill in range(3):
-                playing = asyncio.create_task(player.play(until=8 * (kill + 1)))
-                await eventually(partial(player.has_played, playing, 8 * kill + 4))
-                process = await _killed_and_started(process, folder, port)
-                await playing
-        finally:
-            process.kill()
-            await asyncio.to_thread(process.communicate, timeout=30)
-    assert list(player.turns) == list(range(1, 25))
-    assert [key for _, key in player.turns.values()] == [f"turn-{n}" for n in range(1, 25)]
-    assert len({decision for decision, _ in player.turns.values()}) == 24
-    assert player.connections > 3
-
-
-class _Player:
-    """A client as docs/how-to/connect.md tells to write one."""
-
-    def __init__(self, address: str, session: str) -> None:
-        self.address = address
-        self.session = session
-        self.connections = 0
-        #: By turn: the decision, and the key of its question.
-        self.turns: dict[int, tuple[str, str]] = {}
-
-    def has_played(self, playing: "asyncio.Task[None]", turns: int) -> bool:
-        """Whether so many turns are played, or it has failed."""
-        return playing.done() or len(self.turns) >= turns
-
-    async def play(self, until: int) -> None:
-        """Ask one question after the other, whatever happens to the connection."""
-        while len(self.turns) < until:
-            try:
-                async with talking(self.address, self.session, len(self.turns)) as socket:
-                    self.connections += 1
-                    await self._turns(socket, until)
-            except (OSError, ConnectionClosed, InvalidStatus, TimeoutError):
-                await asyncio.sleep(0.05)
-
-    async def _turns(self, socket: ClientConnection, until: int) -> None:
-        while (told := await heard(socket))["type"] != "resumed":
-            self._note(told)
-        while len(self.turns) < until:
-            await socket.send(ask(f"turn-{len(self.turns) + 1}"))
-            self._note(await decided(socket))
-
-    def _note(self, told: dict[str, Any]) -> None:
-        assert told["type"] == "decision", told
-        assert told["turn"] == len(self.turns) + 1, "a gap, or told twice"
-        self.turns[told["turn"]] = told["decision"]["id"], told["key"]
-
-
-async def _begin(port: int) -> str:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-        return str((await client.post("/v1/sessions")).json()["id"])
-
-
-async def _killed_and_started(
-    process: "subprocess.Popen[bytes]", folder: Path, port: int
-) -> "subprocess.Popen[bytes]":
-    await asyncio.to_thread(kill, process)
-    return await asyncio.to_thread(start, folder, port)

@@ -77,7 +77,13 @@ async def test_candidates_are_told_as_they_come_and_then_the_decision(
     assert (await wire.get(f"/v1/decisions/{decision['id']}")).status_code == 200
 
 
-async def test_who_is_out_is_told_too(home: House, wire: httpx.AsyncClient) -> None:
+@pytest.fixture
+def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members are checked many times a second."""
+    monkeypatch.setattr("runtime.gateway.members.voices.CHECK_SECONDS", 0.05)
+
+
+async def test_who_is_out_is_told_too(watchful: None, home: House, wire: httpx.AsyncClient) -> None:
     home.stubs[2].ready = False
     await eventually(lambda: home.gateway.voices.seats[2].member.trouble is not None)
     async with asking(wire, await home.session()) as events:
@@ -134,8 +140,9 @@ async def test_a_client_that_goes_away_before_anything_is_told_ends_it_too(
 
 
 async def test_with_a_key_it_goes_on_and_a_repeat_hears_the_rest(
-    home: House, wire: httpx.AsyncClient
+    home: House, wire: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(telling, "KEEP_ALIVE_SECONDS", 0.1)
     for stub in home.stubs[1:]:
         stub.behaviour = "slow"
     session = await home.session()

@@ -47,6 +47,25 @@ async def test_a_frozen_member_is_reported_skipped_and_welcomed_back(home: House
     assert (await home.decide(session, **ASK))["votes"][0]["answer"] == "yes"
 
 
+async def test_a_gateway_that_is_too_busy_to_hear_blames_nobody(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, looks = True, 0
+
+    async def on_time(seconds: float) -> bool:
+        nonlocal looks
+        looks += 1
+        return not busy
+
+    monkeypatch.setattr("runtime.gateway.members.voices._on_time", on_time)
+    monkeypatch.setattr("runtime.engines.openai_compatible.CHECK_SECONDS", 0.02)
+    home.stubs[0].frozen = True
+    await eventually(lambda: looks > 2)
+    assert answers(home) == [True, True, True]
+    busy = False
+    await eventually(lambda: answers(home) == [False, True, True])
+
+
 async def test_whoever_waits_for_a_member_that_freezes_waits_no_longer(home: House) -> None:
     frozen = home.stubs[0]
     frozen.behaviour = "slow"

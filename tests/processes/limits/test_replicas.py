@@ -15,10 +15,10 @@ import redis
 
 from runtime.limits.sqlite_ledger import SqliteLedger
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 REPLICAS = 3
 REQUESTS = 10_000
-PROGRAM = [sys.executable, "-m", "tests.unit.runtime.limits.replica"]
+PROGRAM = [sys.executable, "-m", "tests.processes.limits.replica"]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""``python -m tests.unit.runtime.limits.replica``: one of several processes that spend the same
+"""``python -m tests.processes.limits.replica``: one of several processes that spend the same
 money, as gateways do: through a purse, many requests at once. Starts when a line comes."""
 
 import asyncio

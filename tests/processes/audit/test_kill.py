@@ -5,7 +5,7 @@ import os
 import random
 from pathlib import Path
 
-from tests.unit.runtime.audit.killing import kill_often
+from tests.processes.audit.killing import kill_often
 
 KILLS = int(os.environ.get("FABULA_KILLS", "6"))
 

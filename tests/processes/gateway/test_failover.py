@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.unit.runtime.gateway.test_sessions import store_settings
 from tests.unit.runtime.stubs.engine import Stub, running
 from tests.unit.runtime.stubs.gateway import write_config, write_routes
 from tests.unit.runtime.stubs.process import kill, start
@@ -77,11 +76,11 @@ async def persist(ask: Callable[[], Any], seconds: float = 20.0) -> httpx.Respon
 
 @pytest.mark.parametrize("kind", ["embedded", "redis"])
 async def test_a_gateway_killed_in_mid_turn_leaves_no_gap_and_no_double(
-    kind: str, tmp_path: Path, redis_url: str
+    kind: str, tmp_path: Path, redis_store: dict[str, Any]
 ) -> None:
     async with AsyncExitStack() as stack:
         stub = await stack.enter_async_context(running(Stub(answer="yes")))
-        settings = store_settings(kind, tmp_path, redis_url)
+        settings = redis_store if kind == "redis" else {}
         house = await stack.enter_async_context(replicas(tmp_path, stub, 1, settings))
         client = await stack.enter_async_context(house.client(0))
         session = (await client.post("/v1/sessions")).json()["id"]
@@ -109,12 +108,11 @@ async def test_a_gateway_killed_in_mid_turn_leaves_no_gap_and_no_double(
 
 
 async def test_another_replica_tells_the_turn_of_one_that_was_killed(
-    tmp_path: Path, redis_url: str
+    tmp_path: Path, redis_store: dict[str, Any]
 ) -> None:
     async with AsyncExitStack() as stack:
         stub = await stack.enter_async_context(running(Stub(answer="yes")))
-        settings = store_settings("redis", tmp_path, redis_url)
-        house = await stack.enter_async_context(replicas(tmp_path, stub, 2, settings))
+        house = await stack.enter_async_context(replicas(tmp_path, stub, 2, redis_store))
         one, other = [await stack.enter_async_context(house.client(each)) for each in (0, 1)]
         session = (await one.post("/v1/sessions")).json()["id"]
         url = f"/v1/sessions/{session}/decisions"
@@ -141,12 +139,11 @@ async def test_another_replica_tells_the_turn_of_one_that_was_killed(
 
 
 async def test_a_client_that_moves_between_replicas_that_die_sees_one_story(
-    tmp_path: Path, redis_url: str
+    tmp_path: Path, redis_store: dict[str, Any]
 ) -> None:
     async with AsyncExitStack() as stack:
         stub = await stack.enter_async_context(running(Stub(answer="yes")))
-        settings = store_settings("redis", tmp_path, redis_url)
-        house = await stack.enter_async_context(replicas(tmp_path, stub, 2, settings))
+        house = await stack.enter_async_context(replicas(tmp_path, stub, 2, redis_store))
         clients = [await stack.enter_async_context(house.client(each)) for each in (0, 1)]
         session = (await clients[0].post("/v1/sessions")).json()["id"]
         url = f"/v1/sessions/{session}/decisions"

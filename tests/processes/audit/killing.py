@@ -1,6 +1,6 @@
 """A process that writes to a log until it is killed, and the look at what it left.
 
-``python -m tests.unit.runtime.audit.killing FOLDER`` writes batches and says the id of each
+``python -m tests.processes.audit.killing FOLDER`` writes batches and says the id of each
 decision once it was acknowledged.
 """
 
@@ -45,9 +45,9 @@ async def write(folder: Path) -> None:
 def write_and_kill(folder: Path, seconds: float) -> list[str]:
     """Let a process write for so long, kill it, and return what it had acknowledged."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.unit.runtime.audit.killing", str(folder)],
+        [sys.executable, "-m", "tests.processes.audit.killing", str(folder)],
         stdout=subprocess.PIPE,
-        cwd=Path(__file__).parents[4],
+        cwd=Path(__file__).parents[3],
     )
     assert process.stdout is not None
     said = bytearray()

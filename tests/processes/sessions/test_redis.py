@@ -25,7 +25,8 @@ from runtime.sessions import redis as rooms
 from runtime.sessions.hot import HotStore, unavailable
 from runtime.sessions.redis import RedisSessions
 from runtime.sessions.sqlite import SqliteSessions
-from tests.unit.runtime.sessions.conftest import Lifetime, way_to
+from tests.processes.sessions.conftest import way_to
+from tests.unit.runtime.sessions.conftest import Lifetime
 from tests.unit.runtime.sessions.records import of
 from tests.unit.runtime.stubs.redis import free_port, redis_server
 from tests.unit.runtime.stubs.waiting import eventually

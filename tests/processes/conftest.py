@@ -1,10 +1,13 @@
-"""What the tests of several rooms of the runtime share."""
+"""What tests of several rooms share: Redis servers that run as long as the tests."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.unit.conftest import no_implicit_event_loop
 from tests.unit.runtime.stubs.redis import redis_server
+
+__all__ = ["no_implicit_event_loop"]
 
 
 @pytest.fixture(scope="session")
