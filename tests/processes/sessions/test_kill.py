@@ -37,10 +37,10 @@ async def test_no_acknowledged_turn_is_lost_and_none_is_doubled(tmp_path: Path) 
 def told_and_killed(folder: Path, turns: int) -> list[tuple[str, str, str]]:
     """Let a process tell so many turns, and kill it in the middle of the next."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.unit.runtime.sessions.telling", str(folder)],
+        [sys.executable, "-m", "tests.processes.sessions.telling", str(folder)],
         stdout=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[4],
+        cwd=Path(__file__).parents[3],
     )
     assert process.stdout is not None
     try:

@@ -1,6 +1,6 @@
 """A process that tells turns in an embedded store until it is killed.
 
-``python -m tests.unit.runtime.sessions.telling FOLDER`` says session, key and decision of each turn
+``python -m tests.processes.sessions.telling FOLDER`` says session, key and decision of each turn
 once it was acknowledged.
 """
 
