@@ -6,9 +6,9 @@ from fastapi import Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from runtime.gateway.gateway import Gateway
-from runtime.gateway.guards import Visit
 from runtime.gateway.peers import HEADER as PEER
 from runtime.limits.keys import Scope, presented
+from runtime.limits.visits import Visit
 
 _BEARER = HTTPBearer(
     auto_error=False, description="An API key, where the Storyteller asks for one."

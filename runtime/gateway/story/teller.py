@@ -22,7 +22,7 @@ from runtime.consensus.evidence import DEFAULT_TASK
 from runtime.consensus.learned import Weights
 from runtime.engines import Prompt
 from runtime.gateway.following import Following
-from runtime.gateway.guards import Guards, NotConfiguredError, Visit
+from runtime.gateway.guards import Guards, NotConfiguredError
 from runtime.gateway.members.voices import Seat, Voices
 from runtime.gateway.metrics import Metrics
 from runtime.gateway.peers import Peers
@@ -35,7 +35,7 @@ from runtime.gateway.story.prompt import Scene, draft
 from runtime.gateway.story.recall import Answered, Lookup, Recall, key_of
 from runtime.gateway.story.ruling import drafting, rule
 from runtime.gateway.story.summaries import Chronicle
-from runtime.gateway.tracing import Trace
+from runtime.limits.visits import Visit
 from runtime.sessions import (
     Claim,
     Decided,
@@ -50,6 +50,7 @@ from runtime.sessions import (
 )
 from runtime.sessions.chapters import cast_of, place_of, price, untold
 from runtime.sessions.tokens import at_most
+from runtime.tracing import Trace
 
 log = structlog.get_logger(__name__)
 
