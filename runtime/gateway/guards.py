@@ -130,7 +130,8 @@ class Guards:
         key = visit.caller.key
         everyone = f"API key {key}" if key else "all callers together"
         is_player = refused.rate.name == _PER_PLAYER
-        raise RateLimitedError(refused, "each player" if is_player else everyone)
+        subject = "each player" if is_player else everyone
+        raise RateLimitedError(refused, subject, "spec.limits of the Storyteller")
 
     def caps(self, caller: Caller) -> list[Cap]:
         """The caps that money of this caller counts under."""

@@ -17,11 +17,12 @@ _LOOK_SECONDS = 1.0
 
 
 class RateLimitedError(Exception):
-    """A rate holds the request back."""
+    """A rate holds the request back. ``remedy`` names the field that sets it."""
 
-    def __init__(self, quota: Quota, subject: str) -> None:
+    def __init__(self, quota: Quota, subject: str, remedy: str) -> None:
         super().__init__(f"{quota.rate.name} is {quota.rate.per_minute} for {subject}")
         self.quota = quota
+        self.remedy = remedy
 
 
 @dataclass

@@ -15,6 +15,8 @@ from starlette.exceptions import HTTPException
 
 from crds.base import Model
 from runtime.limits.keys import ForbiddenError, UnauthenticatedError
+from runtime.limits.visits import RateLimitedError
+from runtime.web.ratelimits import seconds
 
 log = structlog.get_logger(__name__)
 
@@ -132,14 +134,19 @@ def told(error: BaseException) -> Failure:
     )
 
 
-def install(app: FastAPI) -> None:
-    """Answer every known failure with its problem."""
+def as_problem(request: Request, failure: Failure) -> Response:
+    """The form of a failure that our own APIs have."""
+    return failure.response()
+
+
+def install(app: FastAPI, form: Callable[[Request, Failure], Response] = as_problem) -> None:
+    """Answer every known failure with its problem, or in another form."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        return told(error).response()
+        return form(request, told(error))
 
     async def other(request: Request, error: HTTPException) -> Response:
-        return of_http(request, error).response()
+        return form(request, of_http(request, error))
 
     for kind in _words:
         app.add_exception_handler(kind, answer)
@@ -181,6 +188,18 @@ def _no_scope(error: ForbiddenError) -> Failure:
         "The key may not do this",
         f"{error}; add it to the item {error.key} of the Secret with the keys, or use a key "
         "that has it",
+    )
+
+
+@says(RateLimitedError)
+def _rate_limited(error: RateLimitedError) -> Failure:
+    wait = seconds(error.quota.wait)
+    return problem(
+        "rate-limited",
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Too many requests",
+        f"{error}; send it again after {wait} s, or raise it in {error.remedy}",
+        retry_seconds=wait,
     )
 
 

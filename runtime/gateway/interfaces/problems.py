@@ -15,7 +15,6 @@ from runtime.gateway.story.paying import UnpricedError
 from runtime.gateway.story.teller import KeyReusedError, RecordElsewhereError
 from runtime.groupcommit import BacklogFullError
 from runtime.limits.money import BudgetExhaustedError, LedgerAwayError
-from runtime.limits.visits import RateLimitedError
 from runtime.sessions import (
     FactsFullError,
     SessionDeletedError,
@@ -27,7 +26,6 @@ from runtime.sessions import (
 )
 from runtime.sessions.store import FACTS, MAX_FACTS
 from runtime.web.problems import RETRY_SECONDS, Failure, Fault, problem, says
-from runtime.web.ratelimits import seconds
 
 log = structlog.get_logger(__name__)
 
@@ -228,18 +226,6 @@ def _damaged(error: LogDamagedError) -> Failure:
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "The record cannot be read",
         f"the stored record fails its checksum ({error}); look at the gateway's volume",
-    )
-
-
-@says(RateLimitedError)
-def _rate_limited(error: RateLimitedError) -> Failure:
-    wait = seconds(error.quota.wait)
-    return problem(
-        "rate-limited",
-        HTTPStatus.TOO_MANY_REQUESTS,
-        "Too many requests",
-        f"{error}; send it again after {wait} s, or raise it in spec.limits of the Storyteller",
-        retry_seconds=wait,
     )
 
 
