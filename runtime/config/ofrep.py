@@ -12,7 +12,14 @@ from runtime.config import examples
 from runtime.config.admitted import Admitted
 from runtime.config.etags import as_json, etag, matches
 from runtime.config.evaluation import Evaluation, Target, UnknownTunableError
-from runtime.config.models import EvaluationFailure, EvaluationRequest, Flag, Flags, IfNoneMatch
+from runtime.config.models import (
+    Context,
+    EvaluationFailure,
+    EvaluationRequest,
+    Flag,
+    Flags,
+    IfNoneMatch,
+)
 from runtime.config.service import ConfigService
 from runtime.web.problems import Failure
 
@@ -22,7 +29,10 @@ _BODY = {
     "requestBody": {
         "content": {
             "application/json": {
-                "schema": EvaluationRequest.model_json_schema(),
+                "schema": {
+                    "type": "object",
+                    "properties": {"context": Context.model_json_schema()},
+                },
                 "example": examples.EVALUATION_REQUEST,
             }
         }

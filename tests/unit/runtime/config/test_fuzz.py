@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.runtime.config.process import process
 from tests.unit.runtime.config.serving import write_config
+from tests.unit.runtime.config.test_callers import keep
 
 HERE = Path(__file__).parent
 
@@ -21,14 +22,16 @@ HERE = Path(__file__).parent
     ],
 )
 async def test_schemathesis_finds_nothing(tmp_path: Path, phases: str, examples: int) -> None:
-    write_config(tmp_path)
+    key = keep(tmp_path / "keys", "fuzz", "config")["authorization"]
+    write_config(tmp_path, api_keys_dir=str(tmp_path / "keys"))
     with process(tmp_path) as address:
         fuzzing = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "schemathesis.cli", f"--config-file={HERE / 'fuzzing.toml'}",
             "run", f"{address}/openapi.json",
             "--checks=all", f"--phases={phases}", f"--max-examples={examples}",
-            "--seed=4", "--no-color", "--generation-database=none", "--request-timeout=60",
-            "--continue-on-failure", "--suppress-health-check=all",
+            f"--header=Authorization: {key}", "--seed=4", "--no-color",
+            "--generation-database=none", "--request-timeout=60", "--continue-on-failure",
+            "--suppress-health-check=all",
             env=dict(os.environ),
             cwd=HERE.parents[3],
             stdout=asyncio.subprocess.PIPE,
