@@ -20,12 +20,12 @@ MAX_WAIT = 30
 
 def games(service: ConfigService) -> APIRouter:
     """What games call."""
-    admitted = Depends(Admitted(service))
-    router = APIRouter(prefix="/v1/config", tags=["config"], dependencies=[admitted])
+    router = APIRouter(prefix="/v1/config", tags=["config"])
 
     @router.get(
         "",
         summary="Read the values of a session",
+        dependencies=[Depends(Admitted(service))],
         response_model=ConfigView,
         responses={
             304: {"description": "The client has the latest."},
@@ -72,11 +72,13 @@ def games(service: ConfigService) -> APIRouter:
     @router.get(
         "/tunables",
         summary="List the tunables",
+        dependencies=[Depends(Admitted(service, "read"))],
         response_model=TunableList,
         responses=examples.responses(examples.TUNABLES, 401, 403, 429, 503),
     )
     async def listed() -> Response:
-        """What there is to read, as the World's spec has it: types, bounds, choices, locks."""
+        """What there is to read, as the World's spec has it: types, bounds, choices, locks. It is
+        for tools, so a key needs the scope `read`: players need not see it."""
         found = TunableList(tunables=list(service.catalogue.config.tunables))
         return Response(as_json(found.dump()), media_type="application/json")
 

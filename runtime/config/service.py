@@ -12,6 +12,7 @@ from runtime.config.evaluation import Catalogue
 from runtime.config.metrics import Metrics
 from runtime.config.settings import Settings
 from runtime.limits.gcra import Rate
+from runtime.limits.keys import Scope
 from runtime.limits.rates import Counted, EmbeddedRates
 from runtime.limits.visits import Keys, RateLimitedError, Visit
 from runtime.sources import ClusterSource, FileSource, Source
@@ -89,15 +90,15 @@ class ConfigService:
         if self._cluster is not None:
             await self._cluster.close()
 
-    def visit(self, headers: Mapping[str, str]) -> Visit:
-        """Who calls, if he may read the tunables.
+    def visit(self, headers: Mapping[str, str], scope: Scope) -> Visit:
+        """Who calls, if he may do this.
 
         Raises:
             NotConfiguredError: it is not known yet whether keys are asked for.
             UnauthenticatedError: there is no key, or none that is known.
-            ForbiddenError: the key is not for this.
+            ForbiddenError: the key has not that scope.
         """
-        return self._keys.visit(self.catalogue.config.api_keys_dir, headers, "config")
+        return self._keys.visit(self.catalogue.config.api_keys_dir, headers, scope)
 
     async def count(self, visit: Visit) -> None:
         """Count a request of the caller.

@@ -59,6 +59,11 @@ class Config:
         write_config(self.folder, generation=generation, **changes)
         await eventually(lambda: self.service.catalogue.config.generation == generation)
 
+    @property
+    def waiting(self) -> float | None:
+        """Requests that wait for a change."""
+        return self.service.metrics.registry.get_sample_value("fabula_config_waiting")
+
     async def tag(self) -> str:
         """The ETag of what is served now."""
         return (await self.client.get("/v1/config")).headers["etag"]

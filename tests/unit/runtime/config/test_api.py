@@ -36,12 +36,12 @@ async def test_who_waits_hears_of_a_change_at_once(config: Config) -> None:
             "/v1/config", params={"wait": 30}, headers={"if-none-match": await config.tag()}
         )
     )
-    await eventually(lambda: config.service.metrics.waiting._value.get() == 1)
+    await eventually(lambda: config.waiting == 1)
     await config.configure(tunables=with_gold(140), digest="d2")
     async with asyncio.timeout(5):
         answer = await waiting
     assert answer.json()["values"]["quest-gold"] == 140
-    assert config.service.metrics.waiting._value.get() == 0
+    assert config.waiting == 0
 
 
 async def test_a_change_that_changes_no_value_wakes_nobody_up_with_news(config: Config) -> None:
@@ -49,7 +49,7 @@ async def test_a_change_that_changes_no_value_wakes_nobody_up_with_news(config: 
     waiting = asyncio.create_task(
         config.client.get("/v1/config", params={"wait": 1}, headers={"if-none-match": tag})
     )
-    await eventually(lambda: config.service.metrics.waiting._value.get() == 1)
+    await eventually(lambda: config.waiting == 1)
     await config.configure(per_key_per_minute=1000)
     assert (await waiting).status_code == 304
 
@@ -60,7 +60,7 @@ async def test_who_waits_is_answered_when_the_service_ends(config: Config) -> No
             "/v1/config", params={"wait": 30}, headers={"if-none-match": await config.tag()}
         )
     )
-    await eventually(lambda: config.service.metrics.waiting._value.get() == 1)
+    await eventually(lambda: config.waiting == 1)
     config.service.drain()
     async with asyncio.timeout(5):
         assert (await waiting).status_code == 304

@@ -25,12 +25,22 @@ async def test_a_key_needs_the_scope_config(config: Config) -> None:
     folder = config.folder / "keys"
     reader, decider = keep(folder, "reader", "config"), keep(folder, "decider", "decide")
     await config.configure(api_keys_dir=str(folder))
-    for path in ("/v1/config", "/v1/config/tunables"):
-        assert (await config.client.get(path, headers=reader)).status_code == 200
-        refused = await config.client.get(path, headers=decider)
-        assert refused.status_code == 403
-        assert "no scope config" in refused.json()["detail"]
-        assert (await config.client.get(path)).status_code == 401
+    assert (await config.client.get("/v1/config", headers=reader)).status_code == 200
+    refused = await config.client.get("/v1/config", headers=decider)
+    assert refused.status_code == 403
+    assert "no scope config" in refused.json()["detail"]
+    assert (await config.client.get("/v1/config")).status_code == 401
+
+
+async def test_a_players_key_reads_values_and_not_what_designers_say_of_them(
+    config: Config,
+) -> None:
+    folder = config.folder / "keys"
+    page, tool = keep(folder, "page", "config"), keep(folder, "tool", "read")
+    await config.configure(api_keys_dir=str(folder))
+    refused = await config.client.get("/v1/config/tunables", headers=page)
+    assert refused.status_code == 403
+    assert (await config.client.get("/v1/config/tunables", headers=tool)).status_code == 200
 
 
 async def test_openfeature_is_refused_in_its_own_words(config: Config) -> None:

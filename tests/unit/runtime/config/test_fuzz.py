@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
     ],
 )
 async def test_schemathesis_finds_nothing(tmp_path: Path, phases: str, examples: int) -> None:
-    key = keep(tmp_path / "keys", "fuzz", "config")["authorization"]
+    key = keep(tmp_path / "keys", "fuzz", "config", "read")["authorization"]
     write_config(tmp_path, api_keys_dir=str(tmp_path / "keys"))
     with process(tmp_path) as address:
         fuzzing = await asyncio.create_subprocess_exec(
