@@ -49,8 +49,8 @@ class Keys:
         scope: Scope,
         instead: Scope | None = None,
     ) -> Visit:
-        """Who calls, if he may do this; ``instead`` is a scope that is as good. Without a folder, no
-        keys are asked for.
+        """Who calls, if he may do this; ``instead`` is a scope that is as good. Without a folder,
+        no keys are asked for.
 
         Raises:
             UnauthenticatedError: there is no key, or none that is known.
