@@ -33,7 +33,7 @@ def create(
     name: Annotated[str, typer.Argument(metavar="ID", help="What logs and records call the key.")],
     scopes: Annotated[
         str, typer.Option(help=f"What it may do, with commas: {', '.join(keys.SCOPES)}.")
-    ] = "decide,read,outcome",
+    ] = "decide,read,outcome,config",
     per_minute: Annotated[
         int | None, typer.Option(help="Requests a minute. Default: no limit of its own.")
     ] = None,

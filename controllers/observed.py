@@ -13,13 +13,19 @@ from crds.world import World
 
 @dataclass(frozen=True)
 class WorldObserved:
-    """A World, everything in its namespace that refers to it, and the ConfigMaps it names."""
+    """A World, everything in its namespace that refers to it, the ConfigMaps it names, and the live
+    objects of its configuration service."""
 
     world: World
+    defaults: Defaults
     ensembles: tuple[ModelEnsemble, ...] = ()
     storytellers: tuple[Storyteller, ...] = ()
     #: By ConfigMap name; a missing one is absent.
     config_maps: Mapping[str, Object] = field(default_factory=dict)
+    #: Deployments, Services, ServiceAccounts, Roles, RoleBindings, ConfigMaps, and
+    #: PodDisruptionBudgets.
+    children: Children = field(default_factory=Children)
+    pods: tuple[Object, ...] = ()
 
 
 @dataclass(frozen=True)

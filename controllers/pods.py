@@ -41,6 +41,31 @@ def child(api_version: str, kind: str, name: str, namespace: str, **rest: Any) -
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **rest}
 
 
+def config_reader(name: str, namespace: str, readable: list[str], **common: Any) -> list[Object]:
+    """ServiceAccount, Role and RoleBinding of pods that may read these ConfigMaps and nothing else.
+    ``common`` goes to each."""
+    rule = {
+        "apiGroups": [""],
+        "resources": ["configmaps"],
+        "resourceNames": readable,
+        "verbs": ["get", "list", "watch"],
+    }
+    rbac = "rbac.authorization.k8s.io"
+    return [
+        child("v1", "ServiceAccount", name, namespace, **common),
+        child(f"{rbac}/v1", "Role", name, namespace, rules=[rule], **common),
+        child(
+            f"{rbac}/v1",
+            "RoleBinding",
+            name,
+            namespace,
+            roleRef={"apiGroup": rbac, "kind": "Role", "name": name},
+            subjects=[{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+            **common,
+        ),
+    ]
+
+
 def http_probe(path: str, *, period: int, timeout: int, failures: int) -> Object:
     """A probe over HTTP on the container's only port. Seconds, and failures in a row."""
     return {

@@ -1,6 +1,6 @@
 """World: the game that everything else belongs to."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,11 +15,13 @@ from crds.common import (
     Kind,
     Names,
     SecretKeyRef,
+    SecretRef,
     Status,
     short_name_rule,
 )
-from crds.limits import Budget
+from crds.limits import Budget, Cors
 from crds.models import Models
+from crds.tunables import Tunable, TunableName
 
 
 class Lore(Model):
@@ -68,6 +70,39 @@ class Stores(Model):
     ] = None
 
 
+class ConfigService(Model):
+    """The service that gives games the tunables."""
+
+    replicas: Annotated[
+        int,
+        Field(ge=1, le=9, description="Pods that serve them. Default 2, so that one may go."),
+    ] = 2
+    api_keys_secret_ref: Annotated[
+        SecretRef | None,
+        Field(
+            description="The Secret whose items are the API keys of games, made with `fabula keys "
+            "create`; it may be the one of a Storyteller. A key needs the scope `config`. It is "
+            "mounted, and a changed item takes effect within two minutes; while it has no key, "
+            "every call is refused. Default: no keys are asked for, and whoever reaches the "
+            "service may read the tunables."
+        ),
+    ] = None
+    per_key_per_minute: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=1_000_000,
+            description="Calls a minute for each API key, so many of them at once; a key may have "
+            "a lower limit of its own. Each replica lets its share through. Without API keys, all "
+            "callers together. Default: no limit.",
+        ),
+    ] = None
+    cors: Annotated[
+        Cors | None,
+        Field(description="Which web pages may call it from a browser. Default: none."),
+    ] = None
+
+
 class WorldSpec(Model):
     """What a World says."""
 
@@ -93,6 +128,22 @@ class WorldSpec(Model):
             "When it is used up, members that cost money are left out. Default: no cap."
         ),
     ] = None
+    tunables: Annotated[
+        list[Tunable],
+        ListMap(),
+        Field(
+            max_length=128,
+            description="What the game reads for each session, and what experiments may change. "
+            "With the first one a service is made that games read them from. Default: none.",
+        ),
+    ] = []
+    config: Annotated[
+        ConfigService | None,
+        Field(
+            description="The service that gives games the tunables, where there are any. Default: "
+            "see its fields."
+        ),
+    ] = None
     stores: Annotated[
         Stores | None,
         Field(description="Where data is kept outside of the pods. Default: inside of them."),
@@ -114,6 +165,11 @@ class WorldSpec(Model):
     ] = "Retain"
 
     @property
+    def service(self) -> ConfigService:
+        """The service of the tunables, as it is meant to be."""
+        return self.config or ConfigService()
+
+    @property
     def redis(self) -> Redis | None:
         """The Redis of the hot store, where there is one."""
         return self.stores.hot.redis if self.stores and self.stores.hot else None
@@ -124,6 +180,33 @@ class Inhabitant(Model):
 
     name: Annotated[str, Field(max_length=253, description="Its name.")]
     ready: Annotated[bool, Field(description="Whether its Ready condition is True.")]
+
+
+class EffectiveTunable(Model):
+    """What games read under one name."""
+
+    name: Annotated[TunableName, Field(description="The tunable.")]
+    value: Annotated[
+        str,
+        Field(max_length=128, description="Its value, as a string; of a long one the beginning."),
+    ]
+    source: Annotated[
+        Literal["Default"], Field(description="Where it comes from: `Default`, that of the spec.")
+    ]
+
+
+class ConfigStatus(Model):
+    """The service that gives games the tunables."""
+
+    url: Annotated[str, Field(max_length=300, description="Where games call it, in the cluster.")]
+    digest: Annotated[
+        str,
+        Field(
+            max_length=16,
+            description="Of all values: the `digest` that games read at `/v1/config`.",
+        ),
+    ]
+    ready: Annotated[str, Field(max_length=8, description="Ready pods of all, as in 2/2.")]
 
 
 class WorldStatus(Status):
@@ -139,6 +222,15 @@ class WorldStatus(Status):
         ListMap(),
         Field(max_length=64, description="The Storytellers that refer to it."),
     ] = []
+    tunables: Annotated[
+        list[EffectiveTunable],
+        ListMap(),
+        Field(max_length=128, description="What games read, by name."),
+    ] = []
+    config: Annotated[
+        ConfigStatus | None,
+        Field(description="The service that they read it from. Absent: there are no tunables."),
+    ] = None
     ensembles_ready: Annotated[
         str | None, Field(max_length=16, description="Ready ModelEnsembles of all, as in 1/2.")
     ] = None
@@ -155,6 +247,7 @@ class World(Kind):
         READY_COLUMN,
         Column("Ensembles", ".status.ensemblesReady", description="Ready of all."),
         Column("Storytellers", ".status.storytellersReady", description="Ready of all."),
+        Column("Config", ".status.config.url", description="Where games read tunables.", wide=True),
         WHY_COLUMN,
         AGE_COLUMN,
     )

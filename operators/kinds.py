@@ -36,6 +36,9 @@ class Handler:
 def handlers(defaults: Defaults, ask: Ask) -> dict[str, Handler]:
     """All kinds, by name."""
 
+    async def observe_world(reader: Reader, obj: World, remember: Remember) -> Any:
+        return await world.observe(reader, obj, remember, defaults)
+
     async def observe_ensemble(reader: Reader, obj: ModelEnsemble, remember: Remember) -> Any:
         return await ensemble.observe(reader, obj, remember, defaults)
 
@@ -43,7 +46,7 @@ def handlers(defaults: Defaults, ask: Ask) -> dict[str, Handler]:
         return await storyteller.observe(reader, obj, remember, defaults, ask)
 
     return {
-        "World": Handler(World, world.observe, worlds.plan),
+        "World": Handler(World, observe_world, worlds.plan),
         "ModelEnsemble": Handler(ModelEnsemble, observe_ensemble, ensembles.plan),
         "Storyteller": Handler(
             Storyteller,

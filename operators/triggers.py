@@ -8,7 +8,11 @@ from crds import API_VERSION
 from operators.dependents import Dependents
 
 #: Labels that name a child's owner, and the kind of that owner.
-OWNER_LABELS = {"fabula.dev/ensemble": "ModelEnsemble", "fabula.dev/storyteller": "Storyteller"}
+OWNER_LABELS = {
+    "fabula.dev/world": "World",
+    "fabula.dev/ensemble": "ModelEnsemble",
+    "fabula.dev/storyteller": "Storyteller",
+}
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ ENSEMBLE = "fabula.dev/ensemble"
 MEMBER = "fabula.dev/member"
 VARIANT = "fabula.dev/variant"
 REVISION = "fabula.dev/revision"
-WORLD = "fabula.dev/world"
 
 
 def ensemble_labels(ensemble: str) -> Object:

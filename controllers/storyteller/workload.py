@@ -12,6 +12,7 @@ from controllers.pods import (
     MANAGED,
     POD_SECURITY,
     child,
+    config_reader,
     http_probe,
 )
 from crds.common import DeletionPolicy
@@ -56,29 +57,13 @@ def selector(storyteller: str) -> str:
 def identity(storyteller: Storyteller, owners: list[Object]) -> list[Object]:
     """ServiceAccount, Role and RoleBinding: read its configuration and its route table."""
     name = gateway_name(storyteller.metadata.name)
-    namespace = storyteller.metadata.namespace
-    common = {"labels": labels(storyteller.metadata.name), "owners": owners}
-    readable = [name, config_map_name(storyteller.spec.ensemble_ref)]
-    rule = {
-        "apiGroups": [""],
-        "resources": ["configmaps"],
-        "resourceNames": readable,
-        "verbs": ["get", "list", "watch"],
-    }
-    rbac = "rbac.authorization.k8s.io"
-    return [
-        child("v1", "ServiceAccount", name, namespace, **common),
-        child(f"{rbac}/v1", "Role", name, namespace, rules=[rule], **common),
-        child(
-            f"{rbac}/v1",
-            "RoleBinding",
-            name,
-            namespace,
-            roleRef={"apiGroup": rbac, "kind": "Role", "name": name},
-            subjects=[{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
-            **common,
-        ),
-    ]
+    return config_reader(
+        name,
+        storyteller.metadata.namespace,
+        [name, config_map_name(storyteller.spec.ensemble_ref)],
+        labels=labels(storyteller.metadata.name),
+        owners=owners,
+    )
 
 
 def peers(storyteller: Storyteller, owners: list[Object]) -> Object:

@@ -11,6 +11,7 @@ K = TypeVar("K", bound=Kind)
 
 #: Says what an object refers to, before the references are read, so that no change is missed.
 Remember = Callable[[Iterable[Ref]], None]
+RBAC = "rbac.authorization.k8s.io/v1"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "fabula"}
 
 

@@ -8,6 +8,7 @@ from crds import ModelEnsemble, Storyteller, World
 from crds.gateway import GatewayReport
 from operators.observe.reading import (
     MANAGED_BY,
+    RBAC,
     Reader,
     Remember,
     children,
@@ -17,7 +18,6 @@ from operators.observe.reading import (
 )
 
 LABEL = "fabula.dev/storyteller"
-RBAC = "rbac.authorization.k8s.io/v1"
 CHILDREN = (
     ("apps/v1", "StatefulSet"),
     ("v1", "Service"),

@@ -4,9 +4,9 @@ import sys
 
 from pydantic import ValidationError
 
-from runtime.gateway.logs import configure
 from runtime.gateway.server import run
 from runtime.gateway.settings import Settings
+from runtime.logs import configure
 
 
 def main() -> int:

@@ -16,9 +16,9 @@ from pydantic import BaseModel, ValidationError
 
 from crds.gateway import CONFIG_KEY, GatewayConfig
 from crds.routes import ROUTES_KEY, RouteTable
-from runtime.gateway.sources import Source
 from runtime.gateway.story.prompt import told_in_part
 from runtime.prompts import lint
+from runtime.sources import Source
 
 log = structlog.get_logger(__name__)
 

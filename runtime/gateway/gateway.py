@@ -24,7 +24,6 @@ from runtime.gateway.peers import Peers
 from runtime.gateway.proofs import Proofs
 from runtime.gateway.room import Room
 from runtime.gateway.settings import Settings
-from runtime.gateway.sources import ClusterSource, FileSource, Source
 from runtime.gateway.story.admission import Admission
 from runtime.gateway.story.council import Council
 from runtime.gateway.story.meaning import Meaning
@@ -44,6 +43,7 @@ from runtime.sessions import SessionStore, StoreUnavailableError, UnknownSession
 from runtime.sessions.hot import HotStore
 from runtime.sessions.redis import RedisSessions
 from runtime.sessions.sqlite import SqliteSessions
+from runtime.sources import ClusterSource, FileSource, Source
 
 log = structlog.get_logger(__name__)
 

@@ -1,21 +1,18 @@
 """Who calls, whether he may, how often, and for how much: what every interface of the gateway asks
 before it does anything, by the configuration as it stands now."""
 
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
-
-import structlog
 
 from crds.gateway import GatewayConfig
 from crds.limits import Spend
 from runtime.gateway.metrics import Metrics
 from runtime.limits.gcra import Quota, Rate
-from runtime.limits.keys import ANYONE, Caller, Keyring, Scope, presented
+from runtime.limits.keys import ANYONE, Caller, Scope
 from runtime.limits.money import Balance, BudgetExhaustedError, Cap, Ledger, dollars, micros
 from runtime.limits.purse import Purse, Spending, utc
 from runtime.limits.rates import Counted, EmbeddedRates, Rates, microseconds
@@ -23,35 +20,14 @@ from runtime.limits.redis_ledger import RedisLedger
 from runtime.limits.redis_rates import RedisRates, SharedRates
 from runtime.limits.script import Client
 from runtime.limits.sqlite_ledger import SqliteLedger
+from runtime.limits.visits import Keys, RateLimitedError, Visit
 
-log = structlog.get_logger(__name__)
-
-#: The files with the keys are looked at no more often.
-_LOOK_SECONDS = 1.0
 _STEP_PERCENT = 5
 _PER_PLAYER, _PER_KEY = "perPlayerPerMinute", "perKeyPerMinute"
 
 
 class NotConfiguredError(Exception):
     """The operator has not said yet who this gateway is."""
-
-
-class RateLimitedError(Exception):
-    """A rate holds the request back."""
-
-    def __init__(self, quota: Quota, subject: str) -> None:
-        super().__init__(f"{quota.rate.name} is {quota.rate.per_minute} for {subject}")
-        self.quota = quota
-
-
-@dataclass
-class Visit:
-    """One request: who asks, and what his rates say."""
-
-    caller: Caller = ANYONE
-    #: The key itself, for asking other replicas in the caller's name; in no log.
-    credential: str | None = field(default=None, repr=False)
-    quotas: Sequence[Quota] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +72,7 @@ class Guards:
             self._rates = SharedRates(shared, own, lambda: self._known().replicas)
             ledger = RedisLedger(client, self._scope)
         self._purse = Purse(ledger, watch=self._seen, now=now)
-        self._keyring: tuple[str, Keyring] | None = None
-        self._looked = 0.0
+        self._keys = Keys()
         self._balances: dict[str, tuple[str, Balance]] = {}
         #: The last refusal of each API key.
         self._held: dict[str, _Held] = {}
@@ -116,14 +91,7 @@ class Guards:
             UnauthenticatedError: there is no key, or none that is known.
             ForbiddenError: the key has not that scope.
         """
-        keyring = self._keys(self._known().api_keys_dir)
-        if keyring is None:
-            return Visit()
-        credential = presented(headers)
-        caller = keyring.caller(credential)
-        if instead is None or not caller.may(instead):
-            caller.require(scope)
-        return Visit(caller, credential)
+        return self._keys.visit(self._known().api_keys_dir, headers, scope, instead)
 
     def check(self, visit: Visit) -> None:
         """Refuse at once whom this gateway has refused, until one of his requests could pass: of
@@ -162,7 +130,8 @@ class Guards:
         key = visit.caller.key
         everyone = f"API key {key}" if key else "all callers together"
         is_player = refused.rate.name == _PER_PLAYER
-        raise RateLimitedError(refused, "each player" if is_player else everyone)
+        subject = "each player" if is_player else everyone
+        raise RateLimitedError(refused, subject, "spec.limits of the Storyteller")
 
     def caps(self, caller: Caller) -> list[Cap]:
         """The caps that money of this caller counts under."""
@@ -206,15 +175,14 @@ class Guards:
     def keys(self) -> int | None:
         """How many keys are usable. None: none are asked for."""
         config = self._config()
-        keyring = self._keys(config.api_keys_dir) if config else None
+        keyring = self._keys.ring(config.api_keys_dir) if config else None
         return None if keyring is None else len(keyring)
 
     @property
     def key_faults(self) -> list[str]:
         """Items that are no keys, and why."""
-        keyring = self._keyring[1] if self._keyring else None
-        faults = keyring.faults if keyring else {}
-        return [f"{name[:40]!r} {why}"[:200] for name, why in sorted(faults.items())][:8]
+        faults = sorted(self._keys.faults.items())
+        return [f"{name[:40]!r} {why}"[:200] for name, why in faults][:8]
 
     @property
     def budgets(self) -> list[Spend]:
@@ -254,21 +222,6 @@ class Guards:
             who = f"key:{storyteller}:{caller.key or ''}"
             counted.append(Counted(Rate(_PER_KEY, min(rates)), who))
         return counted
-
-    def _keys(self, folder: str | None) -> Keyring | None:
-        if folder is None:
-            self._keyring = None
-            return None
-        now = time.monotonic()
-        if self._keyring is None or self._keyring[0] != folder:
-            self._keyring = folder, Keyring(Path(folder))
-            self._looked = now - _LOOK_SECONDS
-        keyring = self._keyring[1]
-        if now - self._looked >= _LOOK_SECONDS:
-            self._looked = now
-            if keyring.refresh():
-                log.info("keys_read", usable=len(keyring), faults=dict(keyring.faults))
-        return keyring
 
     def _seen(self, cap: Cap, balance: Balance, at: datetime) -> None:
         self._balances[cap.id] = cap.window(at), balance

@@ -4,7 +4,7 @@ from typing import Any, NoReturn
 
 import grpc
 
-from runtime.gateway.interfaces.problems import Failure, told
+from runtime.web.problems import Failure, told
 
 #: Trailing metadata: the name of the problem, and each field at fault.
 PROBLEM_KEY, FIELD_KEY = "fabula-problem", "fabula-field"

@@ -13,12 +13,12 @@ from runtime.gateway.interfaces.live import Live
 from runtime.gateway.interfaces.problems import UnknownModelError
 from runtime.gateway.story.inquiry import Inquiry
 from runtime.gateway.story.poll import Watch, unwatched
-from runtime.gateway.tracing import trace_of
 from runtime.protocol.answers import decided, heard
 from runtime.protocol.model_ensemble_pb2 import PredictRequest, PredictResponse
 from runtime.protocol.model_ensemble_pb2_grpc import ModelEnsembleServicer
 from runtime.protocol.questions import Asked, asked
 from runtime.protocol.refusal import refuse
+from runtime.tracing import trace_of
 
 #: How often a stream that has nothing to tell looks whether it is over.
 _LOOK_SECONDS = 10.0

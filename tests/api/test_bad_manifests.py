@@ -34,6 +34,16 @@ MATCH = "should match"
 LABEL = "DNS label of at most 24 characters"
 
 
+T0 = "spec.tunables[0]"
+
+
+def tuned(what: str, changes: Object, field: str, *words: str) -> Any:
+    """One row about a tunable: what of it is not as it should be, and which field is blamed."""
+    good = {"name": "quest-gold", "type": "Integer", "default": "120"}
+    tunable = {key: value for key, value in (good | changes).items() if value is not ABSENT}
+    return bad(what, WORLD, "spec.tunables", [tunable], f"{T0}{field}", *words)
+
+
 def bad(what: str, base: Object, path: str, value: Any, *words: str) -> Any:
     """One row: what is wrong, where, and what the answer must contain."""
     return pytest.param(changed(base, path, value), words, id=f"{base['kind']}: {what}")
@@ -58,7 +68,7 @@ ROWS = [
     bad("spec is a list", STORYTELLER, "spec", [], "spec", "must be of type object"),
     bad("unknown version", WORLD, "apiVersion", "fabula.dev/v2", 'version "v2"'),
     # Fields that do not exist.
-    bad("unknown field", WORLD, "spec.tunables", [], 'unknown field "spec.tunables"'),
+    bad("unknown field", WORLD, "spec.tunable", [], 'unknown field "spec.tunable"'),
     bad("unknown field below a list", ENSEMBLE, f"{M0}.wieght", 4, f'unknown field "{M0}.wieght"'),
     bad("snake case", STORYTELLER, "spec.ensemble_ref", "x", 'unknown field "spec.ensemble_ref"'),
     bad("spelling of a unit", ENSEMBLE, "spec.consensus.timeout", 8, "spec.consensus.timeout"),
@@ -367,6 +377,62 @@ ROWS = [
         f"{E0}.llamacpp.extraArgs[0]", "at least 1 chars"),
     bad("65 arguments", ENSEMBLE, f"{E0}.llamacpp.extraArgs", ["-v"] * 65,
         f"{E0}.llamacpp.extraArgs", "at most 64 items"),
+    # Tunables: a default is text, so what it must be depends on the type beside it.
+    tuned("a tunable without a default", {"default": ABSENT}, ".default", "Required value"),
+    tuned("a tunable without a type", {"type": ABSENT}, ".type", "Required value"),
+    tuned("a number that is no text", {"default": 120}, ".default", "must be of type string"),
+    tuned("a type of another language", {"type": "int"}, ".type", "supported values"),
+    tuned("a tunable's name with a dot", {"name": "quest.gold"}, ".name", MATCH),
+    tuned("a tunable's name of 64 characters", {"name": "q" * 64}, ".name", "63"),
+    tuned("a truth in capitals", {"type": "Boolean", "default": "True"}, ".default", '"true" or'),
+    tuned("a truth of another kind", {"type": "Boolean", "default": "yes"}, ".default", "Boolean"),
+    tuned("a fraction as an Integer", {"default": "1.5"}, ".default", "whole number"),
+    tuned("an Integer in words", {"default": "many"}, ".default", "at most 15 digits"),
+    tuned("an Integer that is empty", {"default": ""}, ".default", "whole number"),
+    tuned("an Integer of 16 digits", {"default": "1" * 16}, ".default", "at most 15 digits"),
+    tuned("an Integer with a sign", {"default": "+1"}, ".default", "whole number"),
+    tuned("an Integer and a line", {"default": "1\n"}, ".default", "whole number"),
+    tuned("a Number in e notation", {"type": "Number", "default": "1e5"}, ".default", "decimals"),
+    tuned("a Number that is none", {"type": "Number", "default": "NaN"}, ".default", "decimals"),
+    tuned("a Number without a zero", {"type": "Number", "default": ".5"}, ".default", '"0.25"'),
+    tuned("7 decimals", {"type": "Number", "default": "0.1234567"}, ".default", "6 decimals"),
+    tuned("an Object that is a list", {"type": "Object", "default": "[1]"}, ".default", "JSON obj"),
+    tuned("a default below min", {"bounds": {"min": "121"}}, ".default", "outside bounds"),
+    tuned("a default above max", {"bounds": {"max": "119"}}, ".default", "outside bounds"),
+    tuned("a Number just above max",
+        {"type": "Number", "default": "0.250001", "bounds": {"max": "0.25"}},
+        ".default", "outside bounds"),
+    tuned("a negative default below min", {"default": "-3", "bounds": {"min": "-2"}}, ".default",
+        "change default or bounds"),
+    tuned("bounds that are crossed", {"bounds": {"min": "200", "max": "100"}}, ".bounds.min",
+        "min must not be above max"),
+    tuned("bounds of nothing", {"bounds": {}}, ".bounds", "at least one of min, max, maxStep"),
+    tuned("a step of nothing", {"bounds": {"maxStep": "0"}}, ".bounds.maxStep", "set locked"),
+    tuned("a step back", {"bounds": {"maxStep": "-1"}}, ".bounds.maxStep", MATCH),
+    tuned("a step as a number", {"bounds": {"maxStep": 20}}, ".bounds.maxStep", "type string"),
+    tuned("half a step of an Integer", {"bounds": {"maxStep": "0.5"}}, ".bounds", "whole numbers"),
+    tuned("bounds of a String", {"type": "String", "bounds": {"min": "1"}}, ".bounds", "oneOf"),
+    tuned("choices of an Integer", {"oneOf": ["120"]}, ".oneOf", "use bounds for a number"),
+    tuned("a String of no choice", {"type": "String", "default": "noon", "oneOf": ["dusk"]},
+        ".default", "one of oneOf"),
+    tuned("no choices", {"type": "String", "oneOf": []}, ".oneOf", "at least 1 items"),
+    tuned("a choice twice", {"type": "String", "default": "a", "oneOf": ["a", "a"]}, ".oneOf",
+        "Duplicate value"),
+    tuned("a default of 1,025 characters", {"type": "String", "default": "x" * 1025}, ".default",
+        "1024"),
+    tuned("a description as long as a book", {"description": "x" * 257}, ".description", "256"),
+    tuned("a lock in words", {"locked": "yes"}, ".locked", "must be of type boolean"),
+    bad("two tunables of one name", WORLD, "spec.tunables",
+        [{"name": "a", "type": "String", "default": each} for each in "xy"],
+        "spec.tunables[1]", "Duplicate value"),
+    bad("129 tunables", WORLD, "spec.tunables",
+        [{"name": f"t{i}", "type": "String", "default": ""} for i in range(129)],
+        "spec.tunables", "at most 128 items"),
+    bad("10 replicas of the service", WORLD, "spec.config.replicas", 10, "spec.config.replicas",
+        "less than or equal to 9"),
+    bad("a key in the open", WORLD, "spec.config.apiKey", "fk_a", 'unknown field "spec.config.api'),
+    bad("a wildcard origin", WORLD, "spec.config.cors.origins", ["*"], "spec.config.cors.origins",
+        MATCH),
 ]  # fmt: skip
 
 

@@ -130,6 +130,53 @@ GOOD = [
     changed(STORYTELLER, "spec.fallback.lines", ["The bard coughs."] * 2),
     changed(WORLD, "spec.stores.hot.redis.addressSecretRef", {"name": "redis", "key": "url"}),
     changed(WORLD, "spec.stores", {}),
+    changed(WORLD, "spec.tunables", []),
+    changed(
+        WORLD,
+        "spec.tunables",
+        [
+            {"name": "permadeath", "type": "Boolean", "default": "false", "locked": True},
+            {
+                "name": "quest-gold",
+                "type": "Integer",
+                "default": "120",
+                "bounds": {"min": "50", "max": "300", "maxStep": "20"},
+                "description": "Gold for a long quest.",
+            },
+            {"name": "debt", "type": "Integer", "default": "-9", "bounds": {"min": "-9"}},
+            {"name": "big", "type": "Integer", "default": "9" * 15, "bounds": {"max": "9" * 15}},
+            {"name": "fall", "type": "Number", "default": "0.25", "bounds": {"max": "0.250000"}},
+            {"name": "whole", "type": "Number", "default": "3", "bounds": {"maxStep": "0.5"}},
+            {"name": "hour", "type": "String", "default": "dusk", "oneOf": ["dusk", "dawn", ""]},
+            {"name": "motto", "type": "String", "default": "“12.5” é\n"},
+            {"name": "loot", "type": "Object", "default": '{"ore": {"iron": 3}}'},
+            # JSON is the operator's to check: it says so in the status.
+            {"name": "broken", "type": "Object", "default": "{"},
+        ],
+    ),
+    changed(
+        WORLD,
+        "spec.tunables",
+        [
+            {
+                "name": f"t{i}",
+                "type": "String",
+                "default": "é" * 128,
+                "oneOf": [f"{n}" * 64 for n in range(10, 41)] + ["é" * 128],
+            }
+            for i in range(128)
+        ],
+    ),
+    changed(
+        WORLD,
+        "spec.config",
+        {
+            "replicas": 9,
+            "apiKeysSecretRef": {"name": "keys"},
+            "perKeyPerMinute": 600,
+            "cors": {"origins": ["https://play.example"]},
+        },
+    ),
     changed(
         STORYTELLER,
         "spec.sessions",

@@ -12,7 +12,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from crds.gateway import GatewayReport
 from runtime.audit import Decision, Record
 from runtime.gateway.gateway import Gateway
-from runtime.gateway.guards import Visit
 from runtime.gateway.interfaces import examples
 from runtime.gateway.interfaces.answers import DecisionId, answer
 from runtime.gateway.interfaces.guarded import Guarded
@@ -33,6 +32,7 @@ from runtime.gateway.interfaces.telling import told, wants_events
 from runtime.gateway.peers import HEADER as PEER
 from runtime.gateway.story.arms import assigned
 from runtime.gateway.story.inquiry import Inquiry, Question
+from runtime.limits.visits import Visit
 from runtime.sessions import Session
 from runtime.sessions.store import MAX_BY_PLAYER
 

@@ -7,6 +7,7 @@ from fastapi.openapi.models import Example
 
 from runtime.audit import Decision, Record
 from runtime.gateway.interfaces.models import DecisionRequest, SessionRequest
+from runtime.web.application import Words, described
 
 SESSION_ID = "s-9b1d7c2f40e6a853bc17d290"
 DECISION_ID = "d-42-9f3c1a7e"
@@ -230,7 +231,7 @@ DECISION_EVENTS = (
     f"id: 2\nevent: decision\ndata: {json.dumps(DECISION)}\n\n"
 )
 
-_PROBLEMS = {
+_PROBLEMS: Words = {
     400: (
         "bad-request",
         "Bad Request",
@@ -280,24 +281,7 @@ def responses(status: int, example: dict[str, Any], *others: int) -> dict[int | 
 
 def problems(*codes: int) -> dict[int | str, Any]:
     """Problems, each with an example."""
-    described: dict[int | str, Any] = {}
-    for code in (400, *codes) if 413 in codes else codes:  # what has a body
-        name, title, detail = _PROBLEMS[code]
-        described[code] = {
-            "description": title,
-            "content": {
-                "application/problem+json": {
-                    "schema": {"$ref": "#/components/schemas/Problem"},
-                    "example": {
-                        "type": f"urn:fabula:problem:{name}",
-                        "title": title,
-                        "status": code,
-                        "detail": detail,
-                    },
-                }
-            },
-        }
-    return described
+    return described(_PROBLEMS, *((400, *codes) if 413 in codes else codes))  # what has a body
 
 
 def streamed(described: dict[int | str, Any], events: str) -> dict[int | str, Any]:

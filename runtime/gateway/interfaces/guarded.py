@@ -1,21 +1,12 @@
 """The guards as FastAPI sees them: what a route depends on."""
 
-from typing import Annotated
-
-from fastapi import Request, Security
-from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Request
 
 from runtime.gateway.gateway import Gateway
-from runtime.gateway.guards import Visit
 from runtime.gateway.peers import HEADER as PEER
 from runtime.limits.keys import Scope, presented
-
-_BEARER = HTTPBearer(
-    auto_error=False, description="An API key, where the Storyteller asks for one."
-)
-_HEADER = APIKeyHeader(
-    name="X-API-Key", auto_error=False, description="The same, in a header of its own."
-)
+from runtime.limits.visits import Visit
+from runtime.web.credentials import Bearer, Header
 
 
 class Guarded:
@@ -41,9 +32,8 @@ class Guarded:
     async def __call__(
         self,
         request: Request,
-        # For the OpenAPI document: the guards read the headers themselves, as every interface does.
-        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
-        header: Annotated[str | None, Security(_HEADER)],
+        bearer: Bearer,
+        header: Header,
     ) -> Visit:
         """The visit of this request. See Guards for what it raises."""
         by_peer = self._peers is not None and await self._proven(request)

@@ -210,21 +210,3 @@ class Filter(BaseModel):
     def query(self) -> Query:
         """The same for the index."""
         return Query(**self.model_dump())
-
-
-class Fault(Model):
-    """One field that is not as it should be."""
-
-    field: str
-    message: str
-
-
-class Problem(Model):
-    """An error, after RFC 9457. ``detail`` says what to do."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: Annotated[list[Fault] | None, Field(description="The fields at fault.")] = None
-    trace_id: str | None = None

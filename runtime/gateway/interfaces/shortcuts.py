@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime.gateway.guards import Guards
-from runtime.gateway.interfaces.problems import response_to
+from runtime.web.problems import response_to
 
 _JSON = b"application/json"
 

@@ -20,18 +20,12 @@ from starlette.websockets import WebSocketDisconnect
 from crds.base import Model
 from runtime.audit import Candidate, Decision, Record, Vote
 from runtime.gateway.gateway import Gateway
-from runtime.gateway.guards import Visit
 from runtime.gateway.interfaces.live import Live
-from runtime.gateway.interfaces.models import DecisionRequest, Problem
-from runtime.gateway.interfaces.problems import (
-    Failure,
-    draining,
-    problem,
-    told,
-    too_large,
-    unknown_decision,
-)
+from runtime.gateway.interfaces.models import DecisionRequest
+from runtime.gateway.interfaces.problems import draining, too_large, unknown_decision
 from runtime.gateway.story.inquiry import Inquiry, Question
+from runtime.limits.visits import Visit
+from runtime.web.problems import Failure, Problem, problem, told
 
 #: Decisions that are told again to a client that comes back.
 MAX_MISSED = 1000

@@ -16,8 +16,8 @@ from runtime.gateway.interfaces.events import (
     unless_gone,
 )
 from runtime.gateway.interfaces.live import Live
-from runtime.gateway.interfaces.problems import told as failure_told
 from runtime.gateway.story.poll import Watch
+from runtime.web.problems import told as failure_told
 
 
 def wants_events(accept: str) -> bool:

@@ -17,7 +17,7 @@ from runtime.consensus import runs_to_completion
 from runtime.consensus.evidence import DEFAULT_TASK
 from runtime.consensus.learned import Weights
 from runtime.engines import Prompt
-from runtime.gateway.guards import Guards, Visit
+from runtime.gateway.guards import Guards
 from runtime.gateway.members.voices import Seat
 from runtime.gateway.story.meaning import Meaning
 from runtime.gateway.story.paying import Payer, Tariff, within_caps
@@ -25,7 +25,8 @@ from runtime.gateway.story.poll import Ask, Watch, poll, unwatched
 from runtime.gateway.story.prompt import Scene
 from runtime.gateway.story.recall import Answered
 from runtime.gateway.story.ruling import drafting, rule
-from runtime.gateway.tracing import Trace
+from runtime.limits.visits import Visit
+from runtime.tracing import Trace
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runtime.audit import Record
-from runtime.gateway.guards import Visit
 from runtime.gateway.story.poll import Watch, unwatched
-from runtime.gateway.tracing import Trace
+from runtime.limits.visits import Visit
+from runtime.tracing import Trace
 
 
 @dataclass(frozen=True, slots=True)

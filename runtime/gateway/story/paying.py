@@ -10,9 +10,10 @@ from crds.routes import Route
 from runtime.audit import Candidate
 from runtime.audit.record import CandidateState
 from runtime.engines import Prompt, known
-from runtime.gateway.guards import Guards, Visit
+from runtime.gateway.guards import Guards
 from runtime.limits.money import BudgetExhaustedError, LedgerAwayError, micros
 from runtime.limits.purse import Spending
+from runtime.limits.visits import Visit
 
 if TYPE_CHECKING:
     from runtime.gateway.story.poll import Ask

@@ -9,11 +9,11 @@ from typing import TypeVar
 import structlog
 
 from runtime.audit import DecisionLog, Record
-from runtime.gateway.guards import Visit
 from runtime.gateway.metrics import Metrics
 from runtime.gateway.peers import Peers
-from runtime.gateway.tracing import Trace
+from runtime.limits.visits import Visit
 from runtime.sessions import SessionStore, StoreUnavailableError
+from runtime.tracing import Trace
 
 log = structlog.get_logger(__name__)
 

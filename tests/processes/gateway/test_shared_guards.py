@@ -11,9 +11,10 @@ from redis.asyncio import Redis
 
 from crds.gateway import GatewayConfig
 from crds.limits import Budget, Limits
-from runtime.gateway.guards import Guards, RateLimitedError, Visit
+from runtime.gateway.guards import Guards
 from runtime.gateway.metrics import Metrics
 from runtime.limits.money import BudgetExhaustedError, LedgerAwayError
+from runtime.limits.visits import RateLimitedError, Visit
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -43,7 +43,7 @@ def test_the_key_is_told_apart_from_what_kubernetes_keeps() -> None:
 def test_keys_are_listed_with_what_they_may_do(kept: tuple[str, Path]) -> None:
     done = run("list", str(kept[1]))
     assert done.exit_code == 0
-    for word in ("game-server", "decide, read, outcome", "600", "50"):
+    for word in ("game-server", "decide, read, outcome, config", "600", "50"):
         assert word in done.stdout
     assert digest(kept[0]) not in done.stdout
     assert run("list", "-", input=kept[1].read_text()).stdout == done.stdout
@@ -56,7 +56,7 @@ def test_a_key_is_verified_without_standing_in_a_command(kept: tuple[str, Path])
         run("verify", str(path), env={"FABULA_API_KEY": key}),
     ):
         assert done.exit_code == 0
-        assert done.stdout.splitlines()[-1] == "game-server: decide, read, outcome"
+        assert done.stdout.splitlines()[-1] == "game-server: decide, read, outcome, config"
     wrong = run("verify", str(path), env={"FABULA_API_KEY": made("game-server")[0]})
     assert (wrong.exit_code, "no key of that Secret" in wrong.stderr) == (1, True)
 

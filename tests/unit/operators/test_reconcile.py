@@ -88,7 +88,8 @@ def member(name: str, **more: Any) -> Object:
 
 
 def populate(api: FakeApi) -> None:
-    api.put(ours(WORLD, title="Emberfall"))
+    gold = {"name": "quest-gold", "type": "Integer", "default": "120"}
+    api.put(ours(WORLD, title="Emberfall", tunables=[gold]))
     api.put(ours(ENSEMBLE, worldRef="ember", members=[member("sage"), member("jester")]))
     api.put(ours(BARD, worldRef="ember", ensembleRef="council"))
 
@@ -106,7 +107,7 @@ async def test_a_world_is_made_and_an_idle_one_is_not_written() -> None:
     setting = Setting()
     populate(setting.api)
     await settle(setting.reconciler(), setting)
-    assert len(setting.api.of("Deployment")) == 2
+    assert len(setting.api.of("Deployment")) == 3
     assert len(setting.api.of("StatefulSet")) == 1
     setting.api.writes.clear()
     setting.now += timedelta(hours=1)

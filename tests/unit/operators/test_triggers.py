@@ -53,6 +53,7 @@ def child(kind: str, **labels: str) -> Object:
         (obj(Ref("v1", "ConfigMap", "elsewhere", "lore")), set()),
         (child("Deployment", dev_ensemble="council"), {ENSEMBLE}),
         (child("StatefulSet", dev_storyteller="bard"), {BARD}),
+        (child("Deployment", dev_world="ember"), {WORLD}),
         (child("Deployment"), set()),
     ],
 )

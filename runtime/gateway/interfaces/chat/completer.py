@@ -17,7 +17,7 @@ from runtime.audit.record import Counting, CutBy
 from runtime.audit.replay import count, explained, rules_of
 from runtime.engines import Chunk, EngineError, Message, Prompt
 from runtime.gateway.gateway import Gateway
-from runtime.gateway.guards import NotConfiguredError, Visit
+from runtime.gateway.guards import NotConfiguredError
 from runtime.gateway.interfaces.chat.completion import Completed
 from runtime.gateway.interfaces.chat.errors import UnsupportedError
 from runtime.gateway.interfaces.chat.request import ChatRequest, Choice, choice_of
@@ -29,9 +29,10 @@ from runtime.gateway.story.council import Motion, told
 from runtime.gateway.story.poll import Ask, candidate_of
 from runtime.gateway.story.prompt import Scene, converse
 from runtime.gateway.story.records import uncut
-from runtime.gateway.tracing import Trace
 from runtime.groupcommit import BacklogFullError
+from runtime.limits.visits import Visit
 from runtime.sessions import now
+from runtime.tracing import Trace
 
 log = structlog.get_logger(__name__)
 

@@ -13,8 +13,7 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from runtime.gateway.interfaces.chat.request import Wire
-from runtime.gateway.interfaces.models import Fault
-from runtime.gateway.interfaces.problems import Failure, failure_of, of_http, problem
+from runtime.web.problems import Failure, Fault, failure_of, of_http, problem
 
 _TYPES = {
     HTTPStatus.UNAUTHORIZED: "authentication_error",

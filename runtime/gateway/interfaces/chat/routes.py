@@ -10,7 +10,6 @@ from fastapi.responses import Response
 
 from runtime.engines import Chunk
 from runtime.gateway.gateway import Gateway
-from runtime.gateway.guards import Visit
 from runtime.gateway.interfaces.chat import examples
 from runtime.gateway.interfaces.chat.completer import Model, complete, model_of, models
 from runtime.gateway.interfaces.chat.completion import ChatCompletion, Chunks, Completed
@@ -25,8 +24,9 @@ from runtime.gateway.interfaces.events import (
 )
 from runtime.gateway.interfaces.guarded import Guarded
 from runtime.gateway.interfaces.live import Live
-from runtime.gateway.interfaces.problems import told
 from runtime.gateway.interfaces.shortcuts import Shortcut
+from runtime.limits.visits import Visit
+from runtime.web.problems import told
 
 #: The response header with the id of the decision.
 DECISION_HEADER = "x-fabula-decision"

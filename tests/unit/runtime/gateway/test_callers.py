@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from runtime.gateway.guards import Visit
 from runtime.gateway.peers import HEADER as PEER
 from runtime.limits.keys import digest, new_key
+from runtime.limits.visits import Visit
 from tests.unit.runtime.gateway.interfaces.test_api import ASK, assert_problem
 from tests.unit.runtime.stubs.engine import Stub
 from tests.unit.runtime.stubs.gateway import House, house, write_config
@@ -103,7 +103,7 @@ async def test_items_that_are_no_keys_are_reported_by_name(home: House) -> None:
     report = (await home.client.get("/v1/status")).json()
     assert report["apiKeys"] == 1
     assert report["keyFaults"] == [
-        "'odd' scopes.0: Input should be 'decide', 'read', 'outcome' or 'admin'"
+        "'odd' scopes.0: Input should be 'decide', 'read', 'outcome', 'config' or 'admin'"
     ]
 
 

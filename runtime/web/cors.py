@@ -12,9 +12,10 @@ _SENT = (
     "cache-control",
     "content-type",
     "idempotency-key",
+    "if-none-match",
     "traceparent",
 )
-_READ = ("ratelimit", "ratelimit-policy", "retry-after", "traceparent", "www-authenticate")
+_READ = ("etag", "ratelimit", "ratelimit-policy", "retry-after", "traceparent", "www-authenticate")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 

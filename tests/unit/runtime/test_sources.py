@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from runtime.gateway.sources import ClusterSource
+from runtime.sources import ClusterSource
 from tests.unit.runtime.stubs.waiting import eventually
 
 

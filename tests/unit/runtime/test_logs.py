@@ -7,7 +7,7 @@ import pytest
 from runtime.engines import EngineError
 from runtime.engines.openai_format import chunk
 from runtime.engines.refusals import refused
-from runtime.gateway.logs import discreet
+from runtime.logs import discreet
 
 SECRET = "Mara hides the coal"
 

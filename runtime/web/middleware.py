@@ -2,14 +2,14 @@
 
 from http import HTTPStatus
 
+from prometheus_client import Counter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runtime.gateway.guards import Visit
-from runtime.gateway.interfaces.ratelimits import rate_headers
-from runtime.gateway.metrics import Metrics
-from runtime.gateway.tracing import trace_of
+from runtime.limits.visits import Visit
+from runtime.tracing import trace_of
+from runtime.web.ratelimits import rate_headers
 
 
 class Surroundings:
@@ -17,9 +17,9 @@ class Surroundings:
     counts refusals, and ends requests whose body is longer than allowed. A WebSocket gets its trace
     only."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, refused: Counter, max_bytes: int) -> None:
         self._app = app
-        self._metrics = metrics
+        self._refused = refused
         self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,7 +41,7 @@ class Surroundings:
             if taken > self._max_bytes:
                 raise HTTPException(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"the body may have {self._max_bytes} bytes; send less context",
+                    f"the body may have {self._max_bytes} bytes; send less",
                 )
             return message
 
@@ -53,7 +53,7 @@ class Surroundings:
                 if isinstance(visit, Visit):
                     headers.update(rate_headers(visit.quotas))
                 if message["status"] >= HTTPStatus.BAD_REQUEST:
-                    self._metrics.refused.labels(str(message["status"])).inc()
+                    self._refused.labels(str(message["status"])).inc()
             await send(message)
 
         await self._app(scope, bounded, traced)
