@@ -13,7 +13,7 @@ from tests.unit.runtime.stubs.gateway import House, house
 @pytest.fixture(autouse=True)
 def read_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test writes for the gateway is read at once."""
-    monkeypatch.setattr("runtime.gateway.sources._FILE_POLL_SECONDS", 0.02)
+    monkeypatch.setattr("runtime.sources._FILE_POLL_SECONDS", 0.02)
 
 
 @pytest.fixture
