@@ -14,7 +14,7 @@ from crds.schema import Schema
 from tests.api.examples import Object, manifest
 
 #: Words that fit the patterns of the API between them.
-WORDS = ("a", "1", "/models/a", "https://a", "a/a")
+WORDS = ("a", "1", "/models/a", "https://a", "a/a", "mlflow:a@a", f"sha256:{'0' * 64}")
 UNKNOWN = "fieldThatDoesNotExist"
 
 Put = Callable[[Any], Any]
