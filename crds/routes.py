@@ -71,6 +71,10 @@ class Split(Model):
     #: How to ask the member in the canary, itself first. Empty: the new revision is not ready, and
     #: its sessions are told by the old one.
     canary: list[Served] = []
+    #: How long a session is watched from its beginning, in seconds. Absent: not at all.
+    watched_seconds: Annotated[int | None, Field(ge=1)] = None
+    #: A call of the member that takes longer is slow, in milliseconds. Absent: none is.
+    slow_above_ms: Annotated[int | None, Field(ge=1)] = None
 
 
 class RouteTable(Model):
