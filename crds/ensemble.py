@@ -559,8 +559,8 @@ class MemberStatus(VariantStatus):
         str | None,
         Field(
             max_length=16,
-            description="Digest of what a person sent back with `Abort` or `Undo`: it is not "
-            "rolled out again before the member changes, or `Retry`.",
+            description="Digest of what was sent back, by `Abort`, `Undo` or what the analysis "
+            "found: it is not rolled out again before the member changes, or `Retry`.",
         ),
     ] = None
     variants: Annotated[

@@ -1,7 +1,7 @@
 """What a gateway has seen of the sessions of a rollout, for the operator to judge.
 
-Gateways append it to their log and are asked for it from a cursor on, so that a killed one, a record
-that is read twice or one that comes late changes no verdict.
+Gateways append it to their log and are asked for it from a cursor on, so that a killed one, a
+record that is read twice or one that comes late changes no verdict.
 """
 
 from typing import Annotated, Literal
@@ -12,8 +12,8 @@ from crds.base import Model
 
 #: Whether any call of the member failed: 0 or 1.
 MEMBER_ERRORS = "member-errors"
-#: Share of the member's calls that took longer than ``Split.slow_above_ms``, 0 to 1. A call that was
-#: cut off before that is not counted.
+#: Share of the member's calls that took longer than ``Split.slow_above_ms``, 0 to 1. A call that
+#: was cut off before that is not counted.
 MEMBER_SLOW = "member-slow"
 #: Whether any decision of the session was a declared fallback: 0 or 1.
 FALLBACKS = "fallbacks"

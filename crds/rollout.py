@@ -4,7 +4,17 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from crds.base import ListAtomic, ListMap, Model, Rule, Timestamp, exactly_one
+from crds.base import (
+    Decimal,
+    ListAtomic,
+    ListMap,
+    MetricName,
+    Model,
+    Rule,
+    Timestamp,
+    exactly_one,
+)
+from crds.observations import MEMBER_SLOW
 
 
 class RolloutStep(Model):
@@ -40,6 +50,79 @@ class RolloutStep(Model):
     rules: ClassVar[tuple[Rule, ...]] = (exactly_one("pauseMinutes", "waitFor"),)
 
 
+class Guardrail(Model):
+    """What must not get worse by more than a margin, session by session, for everyone to follow."""
+
+    metric: Annotated[
+        MetricName,
+        Field(
+            description="`member-errors`: sessions in which a call of the member failed. "
+            "`member-slow`: share of its calls that took longer than "
+            "`analysis.slowAboveMilliseconds`. `fallbacks`: sessions that were told a fallback "
+            "line. Or one that the World declares in `spec.metrics` and the game posts."
+        ),
+    ]
+    margin_points: Annotated[
+        Decimal | None,
+        Field(
+            description="How much worse than the baseline is still called no worse, in points: "
+            "hundredths of sessions, of calls, or of the range from `low` to `high`. Above 0, "
+            'below 100, as a string. Default "1", which suits what goes wrong in one session of a '
+            'hundred; where ten do take "5".'
+        ),
+    ] = None
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.marginPoints) || (double(self.marginPoints) > 0.0 && "
+            "double(self.marginPoints) < 100.0)",
+            'marginPoints must be above "0" and below "100"; the smaller, the more sessions it '
+            "takes",
+            ".marginPoints",
+        ),
+    )
+
+
+class Analysis(Model):
+    """How sessions of the new revision are held against its baseline."""
+
+    window_seconds: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=86_400,
+            description="How long a session is watched from its beginning, in seconds. What comes "
+            "later does not count, and no session counts before. Default 600.",
+        ),
+    ] = 600
+    slow_above_milliseconds: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=600_000,
+            description="A call of the member that takes longer is slow. `member-slow` needs it.",
+        ),
+    ] = None
+    max_pairs: Annotated[
+        int,
+        Field(
+            ge=10,
+            le=100_000,
+            description="Pairs of sessions, one of the new revision and one of the baseline, after "
+            "which what is not proven is Inconclusive. Default 5000.",
+        ),
+    ] = 5000
+    deadline_minutes: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=40_320,
+            description="How long to wait for proof once the time of the last step is over, in "
+            "minutes; then it is Inconclusive, data or none. Default 1440.",
+        ),
+    ] = 1440
+
+
 class Rollout(Model):
     """How a changed member reaches players: some sessions first, then everyone, and for a while
     the way back at once. One member at a time."""
@@ -65,7 +148,40 @@ class Rollout(Model):
         ),
     ] = 60
 
+    guardrails: Annotated[
+        list[Guardrail],
+        ListMap(("metric",)),
+        Field(
+            max_length=8,
+            description="What has to be proven before everyone follows, and what sends the new "
+            "revision back at once when it is found worse, whichever step it is. Default: none, "
+            "and steps go by time and people alone. Editing them, or the metric in the World, in "
+            "the middle of a rollout begins it again.",
+        ),
+    ] = []
+    analysis: Annotated[
+        Analysis | None,
+        Field(
+            description="How guardrails are judged. Editing it in the middle of a rollout begins "
+            "it again, but for `deadlineMinutes`. Default: with the defaults of its fields."
+        ),
+    ] = None
+    when_inconclusive: Annotated[
+        Literal["Pause", "RollBack"],
+        Field(
+            description="When neither harm nor proof is found by `maxPairs` or the deadline: "
+            "`Pause` (default) waits for a person; `RollBack` sends the new revision back."
+        ),
+    ] = "Pause"
+
     rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.guardrails) || "
+            f"!self.guardrails.exists(g, g.metric == '{MEMBER_SLOW}') || "
+            "(has(self.analysis) && has(self.analysis.slowAboveMilliseconds))",
+            f"{MEMBER_SLOW} needs analysis.slowAboveMilliseconds; say what is slow",
+            ".analysis",
+        ),
         Rule(
             "!has(self.steps) || self.steps.map(s, s.trafficPercent).isSorted()",
             "trafficPercent must not fall from one step to the next; put the steps in order",
@@ -105,6 +221,66 @@ class RevisionChange(Model):
     ]
     stable: Annotated[str, Field(max_length=16, description="The revision that it had before.")]
     canary: Annotated[str, Field(max_length=16, description="The revision that it shall have.")]
+
+
+class Judged(Model):
+    """One guardrail as it was seen last, in its own unit and rounded."""
+
+    name: Annotated[str, Field(max_length=64, description="The metric.")]
+    canary: Annotated[
+        str | None, Field(max_length=32, description="Its mean with the new revision.")
+    ] = None
+    baseline: Annotated[str | None, Field(max_length=32, description="Its mean with the old.")] = (
+        None
+    )
+    lower: Annotated[
+        str | None,
+        Field(
+            max_length=32,
+            description="The mean of new - old is not below this, at 95 % and at every look.",
+        ),
+    ] = None
+    upper: Annotated[
+        str | None, Field(max_length=32, description="Nor above this, at 95 % of its own.")
+    ] = None
+    e_value: Annotated[
+        str,
+        Field(
+            max_length=32,
+            description="Evidence for harm: what a fair bet against it made of a stake of 1.",
+        ),
+    ]
+    standing: Annotated[
+        Literal["Harmful", "Proven", "Open", "Watched"],
+        Field(description="`Proven`: no worse than the margin allows. `Open`: not known yet."),
+    ]
+
+
+class RolloutVerdict(Model):
+    """What the sessions of the rollout amount to."""
+
+    kind: Annotated[
+        Literal["Undecided", "Proven", "Harm", "BrokenSplit", "Inconclusive"],
+        Field(
+            description="`Undecided`: more sessions are needed. `Proven`: no guardrail is worse "
+            "than its margin. `Harm`: one is worse. `BrokenSplit`: the arms did not get the "
+            "sessions that they should, so the data is wrong. `Inconclusive`: `maxPairs` or the "
+            "deadline came first."
+        ),
+    ]
+    pairs: Annotated[int, Field(ge=0, description="Pairs of sessions that count.")]
+    message: Annotated[str, Field(max_length=512, description="The same in words.")]
+    digest: Annotated[
+        str,
+        Field(
+            max_length=64,
+            description="SHA-256 of the checkpoint in ConfigMap `<ensemble>-analysis` that it "
+            "follows from.",
+        ),
+    ]
+    metrics: Annotated[
+        list[Judged], ListMap(), Field(max_length=8, description="Each guardrail.")
+    ] = []
 
 
 class RolloutStatus(Model):
@@ -151,6 +327,17 @@ class RolloutStatus(Model):
     paused_at: Annotated[
         Timestamp | None,
         Field(description="Since when a person has paused it. Absent: nobody has."),
+    ] = None
+    plan: Annotated[
+        str | None,
+        Field(
+            max_length=16,
+            description="Digest of what is judged and how. Absent: nothing is.",
+        ),
+    ] = None
+    verdict: Annotated[
+        RolloutVerdict | None,
+        Field(description="What was seen last. Absent: there are no guardrails, or no step yet."),
     ] = None
     until: Annotated[
         Timestamp | None,

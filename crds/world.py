@@ -20,6 +20,7 @@ from crds.common import (
     short_name_rule,
 )
 from crds.limits import Budget, Cors
+from crds.metrics import GameMetric
 from crds.models import Models
 from crds.tunables import Tunable, TunableName
 
@@ -155,6 +156,15 @@ class WorldSpec(Model):
             "name one by `uri`."
         ),
     ] = None
+    metrics: Annotated[
+        list[GameMetric],
+        ListMap(),
+        Field(
+            max_length=32,
+            description="What the game posts of sessions, so that rollouts can be judged by it. "
+            "Default: nothing.",
+        ),
+    ] = []
     deletion_policy: Annotated[
         DeletionPolicy,
         Field(

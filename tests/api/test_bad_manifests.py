@@ -32,6 +32,13 @@ DIGEST = f"sha256:{'a' * 64}"
 AT_LEAST_0 = "greater than or equal to 0"
 MATCH = "should match"
 LABEL = "DNS label of at most 24 characters"
+STEPS = [{"trafficPercent": 5, "pauseMinutes": 1}]
+GUARDS = "spec.rollout.guardrails"
+
+
+def guarded(*guardrails: Any, **analysis: Any) -> Object:
+    """A rollout that is judged."""
+    return {"steps": STEPS, "guardrails": list(guardrails), "analysis": analysis}
 
 
 T0 = "spec.tunables[0]"
@@ -373,6 +380,51 @@ ROWS = [
     bad("a window of more than a week", ENSEMBLE, "spec.rollout",
         {"steps": [{"trafficPercent": 5, "pauseMinutes": 1}], "rollbackWindowMinutes": 10081},
         "spec.rollout.rollbackWindowMinutes", "less than or equal to 10080"),
+    bad("a guardrail without a metric", ENSEMBLE, "spec.rollout", guarded({"marginPoints": "1"}),
+        f"{GUARDS}[0].metric", "Required value"),
+    bad("a guardrail of no words", ENSEMBLE, "spec.rollout", guarded({"metric": "p 95"}),
+        f"{GUARDS}[0].metric", MATCH),
+    bad("a margin that is a number", ENSEMBLE, "spec.rollout",
+        guarded({"metric": "fallbacks", "marginPoints": 1}), "marginPoints", "type string"),
+    bad("a margin of nothing", ENSEMBLE, "spec.rollout",
+        guarded({"metric": "fallbacks", "marginPoints": "0.0"}), f"{GUARDS}[0].marginPoints",
+        "the smaller, the more sessions"),
+    bad("a margin of everything", ENSEMBLE, "spec.rollout",
+        guarded({"metric": "fallbacks", "marginPoints": "100"}), f"{GUARDS}[0].marginPoints",
+        'below "100"'),
+    bad("two margins of one metric", ENSEMBLE, "spec.rollout",
+        guarded({"metric": "fallbacks"}, {"metric": "fallbacks", "marginPoints": "2"}), GUARDS,
+        "Duplicate value"),
+    bad("nine guardrails", ENSEMBLE, "spec.rollout",
+        guarded(*({"metric": f"m{n}"} for n in range(9))), GUARDS, "at most 8 items"),
+    bad("slow without a limit", ENSEMBLE, "spec.rollout", guarded({"metric": "member-slow"}),
+        "spec.rollout.analysis", "say what is slow"),
+    bad("slow without an analysis", ENSEMBLE, "spec.rollout",
+        {"steps": STEPS, "guardrails": [{"metric": "member-slow"}]}, "spec.rollout.analysis",
+        "member-slow needs analysis.slowAboveMilliseconds"),
+    bad("a window of no time", ENSEMBLE, "spec.rollout", guarded(windowSeconds=0),
+        "spec.rollout.analysis.windowSeconds", "greater than or equal to 1"),
+    bad("nine pairs", ENSEMBLE, "spec.rollout", guarded(maxPairs=9),
+        "spec.rollout.analysis.maxPairs", "greater than or equal to 10"),
+    bad("a deadline at once", ENSEMBLE, "spec.rollout", guarded(deadlineMinutes=0),
+        "spec.rollout.analysis.deadlineMinutes", "greater than or equal to 1"),
+    bad("promotion in doubt", ENSEMBLE, "spec.rollout",
+        {"steps": STEPS, "whenInconclusive": "Promote"}, "spec.rollout.whenInconclusive",
+        'supported values: "Pause", "RollBack"'),
+    bad("a metric without a direction", WORLD, "spec.metrics", [{"name": "fun"}],
+        "spec.metrics[0].direction", "Required value"),
+    bad("a metric of ours", WORLD, "spec.metrics",
+        [{"name": "fallbacks", "direction": "LowerIsBetter"}], "spec.metrics[0].name",
+        "choose another name"),
+    bad("half a range", WORLD, "spec.metrics",
+        [{"name": "fun", "direction": "HigherIsBetter", "low": "0"}], "spec.metrics[0]",
+        "set both low and high"),
+    bad("a range that is upside down", WORLD, "spec.metrics",
+        [{"name": "fun", "direction": "HigherIsBetter", "low": "1", "high": "-1"}],
+        "spec.metrics[0]", "low below high"),
+    bad("a metric twice", WORLD, "spec.metrics",
+        [{"name": "fun", "direction": way} for way in ("HigherIsBetter", "LowerIsBetter")],
+        "spec.metrics", "Duplicate value"),
     bad("an argument that is empty", ENSEMBLE, f"{E0}.llamacpp.extraArgs", [""],
         f"{E0}.llamacpp.extraArgs[0]", "at least 1 chars"),
     bad("65 arguments", ENSEMBLE, f"{E0}.llamacpp.extraArgs", ["-v"] * 65,

@@ -116,6 +116,33 @@ GOOD = [
             "rollbackWindowMinutes": 0,
         },
     ),
+    changed(
+        ENSEMBLE,
+        "spec.rollout",
+        {
+            "steps": [{"trafficPercent": 5, "pauseMinutes": 10}],
+            "guardrails": [
+                {"metric": "member-errors"},
+                {"metric": "member-slow", "marginPoints": "2.5"},
+                {"metric": "d3-retention", "marginPoints": "99.999999"},
+            ],
+            "analysis": {"slowAboveMilliseconds": 800},
+            "whenInconclusive": "RollBack",
+        },
+    ),
+    changed(
+        ENSEMBLE,
+        "spec.rollout",
+        {"steps": [{"trafficPercent": 5, "pauseMinutes": 10}], "guardrails": [], "analysis": {}},
+    ),
+    changed(
+        WORLD,
+        "spec.metrics",
+        [
+            {"name": "gold", "direction": "HigherIsBetter", "low": "-50", "high": "150.5"},
+            {"name": "quit-early", "direction": "LowerIsBetter"},
+        ],
+    ),
     changed(STORYTELLER, "spec.decisionLog", {"storage": 1073741824}),
     changed(STORYTELLER, "spec.decisionLog", {"retentionDays": 400}),
     changed(STORYTELLER, "spec.cache.exact", {}),
@@ -225,7 +252,17 @@ def test_defaults_are_written_but_never_into_lists(server: Server) -> None:
     assert ensemble.body["spec"]["consensus"]["timeoutSeconds"] == 20
     steps = [{"trafficPercent": 5, "pauseMinutes": 1}]
     rolled = server.check(changed(ENSEMBLE, "spec.rollout", {"steps": steps}))
-    assert rolled.body["spec"]["rollout"] == {"steps": steps, "rollbackWindowMinutes": 60}
+    assert rolled.body["spec"]["rollout"] == {
+        "steps": steps,
+        "rollbackWindowMinutes": 60,
+        "whenInconclusive": "Pause",
+    }
+    judged = server.check(changed(ENSEMBLE, "spec.rollout", {"steps": steps, "analysis": {}}))
+    assert judged.body["spec"]["rollout"]["analysis"] == {
+        "windowSeconds": 600,
+        "maxPairs": 5000,
+        "deadlineMinutes": 1440,
+    }
     storyteller = server.check(STORYTELLER)
     assert storyteller.body["spec"]["decisionLog"] == {"storage": "1Gi"}
     assert storyteller.body["spec"]["sessions"] == {
@@ -335,6 +372,8 @@ def explain(cluster: devcluster.Cluster, field: str) -> str:
         "modelensemble.spec.consensus",
         "modelensemble.spec.rollout",
         "modelensemble.spec.rollout.steps",
+        "modelensemble.spec.rollout.guardrails",
+        "modelensemble.spec.rollout.analysis",
         "modelensemble.status.rollout",
         "modelensemble.status.members",
         "storyteller.spec",
