@@ -7,6 +7,7 @@ from controllers.plan import Children, Defaults, Object, Ref
 from crds.common import ConfigMapFolder, ConfigMapRef
 from crds.ensemble import ModelEnsemble
 from crds.gateway import GatewayReport
+from crds.observations import Observations
 from crds.storyteller import Storyteller
 from crds.world import World
 
@@ -39,6 +40,11 @@ class EnsembleObserved:
     #: and claims of models.
     children: Children = field(default_factory=Children)
     pods: tuple[Object, ...] = ()
+    #: What the gateways of its Storytellers saw of the rollout, from each log's cursor on; none of
+    #: one that did not answer.
+    observations: tuple[Observations, ...] = ()
+    #: Seconds until they are asked again, where they are.
+    asked_again_in: float | None = None
 
 
 @dataclass(frozen=True)

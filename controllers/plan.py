@@ -73,12 +73,14 @@ class Delete:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do next, in this order: apply, delete, tell, write the status.
+    """What to do next, in this order: first, apply, delete, tell, write the status.
 
     Every action is idempotent, so that a run killed between any two of them is completed by the
     next one.
 
     Attributes:
+        first: the same as `apply`, of what the rest is a consequence: where one is refused, nothing
+            else is done.
         apply: objects for server-side apply, complete with owner references and labels.
         delete: objects to delete, each bound to its uid.
         events: what changed since the status that was observed.
@@ -87,6 +89,7 @@ class Plan:
             periodic resync.
     """
 
+    first: tuple[Object, ...] = ()
     apply: tuple[Object, ...] = ()
     delete: tuple[Delete, ...] = ()
     events: tuple[Event, ...] = ()

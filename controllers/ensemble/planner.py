@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
 from controllers import conditions as say
 from controllers.conditions import Verdict
-from controllers.ensemble import routes
+from controllers.ensemble import analysis, routes
 from controllers.ensemble.members import MemberPlan, line_of, plan_member
 from controllers.ensemble.models import locate, needless
 from controllers.ensemble.retire import retire
 from controllers.ensemble.revision import digest
-from controllers.ensemble.rollout import UNDER_WAY, decide
+from controllers.ensemble.rollout import SENT_BACK, UNDER_WAY, decide
+from controllers.ensemble.terms import agreed
 from controllers.observed import EnsembleObserved
-from controllers.plan import Conflicts, Event, Plan, owner, split_groups
+from controllers.plan import Conflicts, Event, Object, Plan, owner, split_groups
 from crds.common import API_VERSION
 from crds.ensemble import (
     MemberStatus,
@@ -46,9 +48,16 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
 
     mine = replace(seen, children=own)
     models = locate(seen, own, routed, owners, now)
+    policy, tried = ensemble.spec.rollout, ensemble.status.rollout
+    terms = agreed(policy, seen.world)
+    stored = own.get("ConfigMap", analysis.config_map_name(meta.name))
+    judged = None
+    if policy and tried:
+        judged = analysis.judge(terms, policy, tried, stored, seen.observations, now)
+        tried = tried.model_copy(update={"verdict": judged.verdict}) if judged else tried
     rollout = decide(
-        ensemble.spec.rollout,
-        ensemble.status.rollout,
+        policy,
+        tried,
         [
             line_of(each, models.ways[each.name], mine, routed.get(each.name, {}))
             for each in ensemble.spec.members
@@ -56,6 +65,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         say.unanswered(ensemble.status),
         meta.uid,
         now,
+        terms,
     )
     members = [
         plan_member(
@@ -73,7 +83,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         routes.table(
             ensemble,
             [member.route for member in members if member.route],
-            routes.split(rollout.status, canary),
+            routes.split(rollout.status, canary, policy),
         ),
         live_table,
         meta.namespace,
@@ -83,11 +93,16 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     desired = [obj for member in members for obj in member.objects] + [table]
     groups = [*(m.objects for m in members), (table,), *((obj,) for obj in models.objects)]
     ours, conflicts = split_groups(groups, seen.children, meta.uid)
+    first: list[Object] = []
+    if counted := judged.known if judged else analysis.opening(terms, rollout.status, stored):
+        evidence = analysis.config_map(meta.name, meta.namespace, counted, owners)
+        first, foreign = split_groups([[evidence]], seen.children, meta.uid)
+        conflicts += foreign
     known = [way.key for found in models.ways.values() for way in found]
     deletes, linger = retire(own, desired, known, now)
     deletes += [*models.delete, *needless(models, own, desired, routes.age(table, now))]
 
-    verdict = _verdict(seen, members, conflicts, rollout.status)
+    verdict = _verdict(seen, members, conflicts, rollout.status, terms.fault)
     status = ModelEnsembleStatus(
         observed_generation=meta.generation,
         conditions=say.conditions(verdict, ensemble.status.conditions, meta.generation, now),
@@ -99,6 +114,8 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         rollout=rollout.status,
     )
     waits = [wait for wait in (linger, models.again_in, rollout.again_in) if wait]
+    if analysis.is_open(rollout.status, terms):
+        waits.append(seen.asked_again_in or terms.every)
     settled = rollout.status is not None and rollout.status.phase in {
         "Stepping",
         "Paused",
@@ -107,6 +124,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     if not verdict.ready or (verdict.reconciling and not settled):
         waits.append(IMPATIENCE)
     return Plan(
+        first=tuple(first),
         apply=tuple(ours),
         delete=tuple(deletes),
         events=(
@@ -150,6 +168,7 @@ def _verdict(
     members: Sequence[MemberPlan],
     conflicts: Conflicts,
     rollout: RolloutStatus | None,
+    unjudged: str | None,
 ) -> Verdict:
     """The first thing that a person should know."""
     if blocked := say.conflict("ModelEnsemble", conflicts):
@@ -184,6 +203,8 @@ def _verdict(
             "every member has scaling.minReplicas 0; raise it for one",
             stalled=True,
         )
+    if unjudged and rollout and rollout.phase in UNDER_WAY:
+        return Verdict(True, "GuardrailUnknown", unjudged, stalled=True)
     if rollout and rollout.phase in UNDER_WAY:
         return Verdict(True, "RollingOut", f"{rollout.member}: {rollout.message}", reconciling=True)
     held = [member.status for member in members if member.status.held_back]
@@ -215,4 +236,6 @@ def _rollout_events(old: RolloutStatus | None, new: RolloutStatus | None) -> tup
         old and (old.number, old.phase, old.step) == (new.number, new.phase, new.step)
     ):
         return ()
-    return (Event("Normal", f"Rollout{new.phase}", f"{new.member}: {new.message}"),)
+    bad = new.phase == "Aborted" and new.verdict and new.verdict.kind in SENT_BACK
+    type_: Literal["Normal", "Warning"] = "Warning" if bad else "Normal"
+    return (Event(type_, f"Rollout{new.phase}", f"{new.member}: {new.message}"),)

@@ -19,11 +19,14 @@ from datetime import datetime, timedelta
 from controllers.conditions import Said, timestamp
 from controllers.ensemble.lines import Course, Line, Revisions
 from controllers.ensemble.revision import digest
-from controllers.ensemble.wording import names, new_of, old_of, told
+from controllers.ensemble.terms import Terms
+from controllers.ensemble.wording import WITHOUT_PROOF, names, new_of, old_of, told
 from crds.rollout import RevisionChange, Rollout, RolloutStatus
 
 #: While these last a rollout is under way.
 UNDER_WAY = {"Starting", "Stepping", "Paused"}
+#: Verdicts after which nobody shall have the new revision.
+SENT_BACK = {"Harm", "BrokenSplit"}
 #: Seconds until the next look when a time has passed and something else is awaited.
 OVERDUE = 3.0
 
@@ -51,22 +54,25 @@ def decide(
     asked: str | None,
     uid: str,
     now: datetime,
+    terms: Terms,
 ) -> Decision:
     """What becomes of a rollout.
 
     Args:
         policy: `spec.rollout`.
-        before: the status as it was.
+        before: the status as it was, with the verdict as it is.
         lines: members, in the order of the spec.
         asked: what a person asks now, if anything.
         uid: of the ensemble; with the rollout's number it makes the salt.
         now: the time.
+        terms: what it is judged by.
     """
     if policy is None:
         why = "spec.rollout is not set, so there is nothing to steer; set it with its steps"
         return Decision(_left(before), said=Said("Refused", why) if asked else None)
-    turn = _Turn(policy, {line.name: line for line in lines}, before, uid, now)
+    turn = _Turn(policy, {line.name: line for line in lines}, before, uid, now, terms)
     turn.follow_the_spec()
+    turn.heed_the_verdict()
     said = turn.obey(asked) if asked else None
     turn.let_time_pass()
     turn.begin_the_next()
@@ -89,6 +95,7 @@ class _Turn:
         before: RolloutStatus | None,
         uid: str,
         now: datetime,
+        terms: Terms,
     ) -> None:
         self.policy = policy
         self.lines = lines
@@ -96,6 +103,7 @@ class _Turn:
         self.number = before.number if before else 0
         self.uid = uid
         self.now = now
+        self.terms = terms
         #: What became of a member's stable revisions in this pass.
         self.moved: dict[str, Revisions] = {}
         self.held = {line.name: line.held_back for line in lines.values() if line.held}
@@ -117,6 +125,25 @@ class _Turn:
             self._finish("Aborted", f"the spec returned to {names(old_of(status))}")
         elif line.pending != new_of(status):
             self._begin(line)
+        elif status.plan != self.terms.digest and self.terms.fault is None:
+            if status.step:
+                self._begin(line)
+            else:
+                self._set(status, plan=self.terms.digest)
+
+    def heed_the_verdict(self) -> None:
+        """What is worse goes back at once, whatever else is asked; what is not known by now waits
+        for a person, or goes back too."""
+        status = self.status
+        if status is None or status.phase not in UNDER_WAY or status.verdict is None:
+            return
+        kind = status.verdict.kind
+        open_end = kind == "Inconclusive"
+        if kind in SENT_BACK or (open_end and self.policy.when_inconclusive == "RollBack"):
+            self._hold_back(status)
+            self._finish("Aborted", status.verdict.message)
+        elif open_end and status.paused_at is None:
+            self._set(status, phase="Paused", paused_at=timestamp(self.now), until=None)
 
     def obey(self, action: str) -> Said:
         """Do what a person asks, or say why not."""
@@ -145,11 +172,14 @@ class _Turn:
             self._set(status, phase="Paused", paused_at=paused_at, until=None)
             return "it stays where it is until Resume"
         if action == "Resume" and status.paused_at is not None:
+            if status.verdict and status.verdict.kind == "Inconclusive":
+                raise _RefusedError(f"{status.verdict.message}; {WITHOUT_PROOF}")
             self._set(status, paused_at=None, step_started_at=self._begun_later(status))
             return "it goes on"
         if action == "Promote":
             self._promote(status)
-            return f"everyone is told by {names(new_of(status))}"
+            unproven = "" if self._proven(status) else ", without proof"
+            return f"everyone is told by {names(new_of(status))}{unproven}"
         if action == "Resume" and status.phase != "Paused":
             raise _RefusedError("it is not paused; SkipStep goes on to the next step")
         if status.step == 0:
@@ -197,13 +227,14 @@ class _Turn:
         if status.paused_at is not None:
             return
         line, new = self.lines[status.member], new_of(status)
-        if not (line.answers(new) if status.step else line.complete(new)):
+        if self.terms.fault or not (line.answers(new) if status.step else line.complete(new)):
             self._set(status, phase="Starting", step_started_at=None, until=None)
         elif status.step_started_at is None:
             self._enter(status, max(status.step, 1))
         else:
             stays = self._stay(status)
-            if self._over(stays) and (status.step < last or line.complete(new)):
+            ends = status.step < last or (line.complete(new) and self._proven(stays))
+            if self._over(stays) and ends:
                 self._next_step(stays)
 
     def begin_the_next(self) -> None:
@@ -232,6 +263,7 @@ class _Turn:
             message="",
             salt=digest([self.uid, self.number, line.name, dict(line.pending)]),
             started_at=timestamp(self.now),
+            plan=self.terms.digest,
         )
 
     def _enter(self, status: RolloutStatus, step: int) -> None:
@@ -247,6 +279,9 @@ class _Turn:
 
     def _next_step(self, status: RolloutStatus) -> None:
         if status.step >= len(self.policy.steps):
+            if not self._proven(status):
+                said = status.verdict.message if status.verdict else "no session was judged yet"
+                raise _RefusedError(f"{said}; {WITHOUT_PROOF}")
             self._promote(status)
             return
         new = new_of(status)
@@ -297,6 +332,12 @@ class _Turn:
         paused = self.now - datetime.fromisoformat(status.paused_at)
         return timestamp(datetime.fromisoformat(status.step_started_at) + paused)
 
+    def _proven(self, status: RolloutStatus) -> bool:
+        """Whether everyone may follow without a person's word: every guardrail holds."""
+        if not self.policy.guardrails:
+            return True
+        return status.verdict is not None and status.verdict.kind == "Proven"
+
     def _over(self, status: RolloutStatus) -> bool:
         return status.until is not None and datetime.fromisoformat(status.until) <= self.now
 
@@ -308,7 +349,8 @@ class _Turn:
         """Say where it stands."""
         if self.status is not None:
             line = self.lines.get(self.status.member) if self.status.phase in UNDER_WAY else None
-            self.status = told(self.status, line, self.policy, self._over(self.status))
+            over = self._over(self.status)
+            self.status = told(self.status, line, self.policy, over, self.terms.fault)
 
     def wait(self) -> float | None:
         """Seconds until time alone changes something. What is over waits for something else."""

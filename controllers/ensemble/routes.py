@@ -15,7 +15,7 @@ from controllers.pods import child
 from crds.engines import Engine
 from crds.ensemble import FULL, Consensus, Member, ModelEnsemble, Sampling, Serving
 from crds.gateway import KEYS_DIR
-from crds.rollout import RolloutStatus
+from crds.rollout import Analysis, Rollout, RolloutStatus
 from crds.routes import ROUTES_KEY, Route, RouteTable, Served, Split
 
 #: When the table last changed. What it no longer names is taken down a little later.
@@ -78,18 +78,27 @@ def joined(ways: Sequence[Route]) -> Route | None:
     return first.model_copy(update={"variants": others})
 
 
-def split(status: RolloutStatus | None, canary: Route | None) -> Split | None:
+def split(
+    status: RolloutStatus | None, canary: Route | None, policy: Rollout | None = None
+) -> Split | None:
     """How sessions are divided, from the first step of a rollout to its last.
 
     Args:
         status: the rollout as it is now.
         canary: how to ask the member at its new revision; None where that may not be asked.
+        policy: `spec.rollout`.
     """
     if status is None or status.phase not in UNDER_WAY or status.step == 0:
         return None
     ways = [_served(canary), *canary.variants] if canary else []
+    how = (policy and policy.analysis) or Analysis()
     return Split(
-        salt=status.salt, member=status.member, percent=status.traffic_percent, canary=ways
+        salt=status.salt,
+        member=status.member,
+        percent=status.traffic_percent,
+        canary=ways,
+        watched_seconds=how.window_seconds if status.plan else None,
+        slow_above_ms=how.slow_above_milliseconds if status.plan else None,
     )
 
 

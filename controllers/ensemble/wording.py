@@ -9,9 +9,13 @@ from crds.ensemble import FULL
 from crds.rollout import Rollout, RolloutStatus
 
 _PAUSED = "; a person has paused it, and Resume goes on"
+#: What a person may do about what is not proven.
+WITHOUT_PROOF = "Promote gives it to everyone without proof, Abort sends it back"
 
 
-def told(status: RolloutStatus, line: Line | None, policy: Rollout, over: bool) -> RolloutStatus:
+def told(
+    status: RolloutStatus, line: Line | None, policy: Rollout, over: bool, fault: str | None = None
+) -> RolloutStatus:
     """The state with its share of sessions, and words.
 
     Args:
@@ -19,15 +23,18 @@ def told(status: RolloutStatus, line: Line | None, policy: Rollout, over: bool) 
         line: the member, if the rollout is under way.
         policy: `spec.rollout`.
         over: whether the time of its step is.
+        fault: why it cannot be judged.
     """
     new, old = names(new_of(status)), names(old_of(status))
     share = 100 if status.phase in ("Promoted", "Complete") else 0
     state, message = status.phase.lower(), status.message
     if line is not None:
-        if status.step and line.answers(new_of(status)):
+        if status.step and line.answers(new_of(status)) and not fault:
             share = policy.steps[status.step - 1].traffic_percent
         state = f"{share} %"
         message = _in_a_step(status, policy, over) if share else _with_nobody(status, line)
+        if fault:
+            message = f"{fault}; until then nobody is told by {new}"
         if not line.answers(old_of(status)):
             message += f"; {old} answers nobody, and Promote gives everyone {new}"
     elif status.phase == "Promoted":
@@ -35,6 +42,8 @@ def told(status: RolloutStatus, line: Line | None, policy: Rollout, over: bool) 
             f"everyone is told by {new}; {old} is kept warm until {status.until}, and Undo returns "
             "to it at once"
         )
+        if status.plan and (status.verdict is None or status.verdict.kind != "Proven"):
+            message += "; a person promoted it without proof"
     return status.model_copy(
         update={
             "steps": len(policy.steps),
@@ -59,20 +68,27 @@ def _with_nobody(status: RolloutStatus, line: Line) -> str:
 
 def _in_a_step(status: RolloutStatus, policy: Rollout, over: bool) -> str:
     new, old = names(new_of(status)), names(old_of(status))
+    verdict = status.verdict
+    said = f"; {verdict.message}" if verdict else ""
     told = (
         f"{policy.steps[status.step - 1].traffic_percent} % of new sessions are told by {new}, as "
         f"many by {old} as its baseline; step {status.step} of {len(policy.steps)}"
     )
     if status.paused_at:
-        return told + _PAUSED
-    following = "everyone"
-    if status.step < len(policy.steps):
-        following = f"{policy.steps[status.step].traffic_percent} %"
+        if verdict and verdict.kind == "Inconclusive":
+            return f"{told}{said}; {WITHOUT_PROOF}"
+        return told + _PAUSED + said
+    last = status.step == len(policy.steps)
+    proof = " if it is proven" if last and policy.guardrails else ""
+    following = "everyone" if last else f"{policy.steps[status.step].traffic_percent} %"
     if status.until is None:
-        return f"{told} waits for a person: Resume goes on to {following}, Abort sends it back"
-    if over:
-        return f"{told} is over; everyone follows when all replicas are ready"
-    return f"{told}; {following} at {status.until}"
+        waits = f"waits for a person: Resume goes on to {following}{proof}, Abort sends it back"
+        return f"{told} {waits}{said}"
+    if not over:
+        return f"{told}; {following} at {status.until}{proof}{said}"
+    if proof and not (verdict and verdict.kind == "Proven"):
+        return f"{told} is over, and everyone follows when it is proven{said}"
+    return f"{told} is over; everyone follows when all replicas are ready"
 
 
 def new_of(status: RolloutStatus) -> dict[str, str]:

@@ -70,7 +70,7 @@ def live(
         ready: ready replicas of a Deployment, by name.
     """
     objects = {(o["kind"], o["metadata"]["name"]): o for o in before or ()}
-    for obj in plan.apply:
+    for obj in (*plan.first, *plan.apply):
         key = (obj["kind"], obj["metadata"]["name"])
         uid = objects.get(key, {}).get("metadata", {}).get("uid", f"uid-{key[1]}")
         made = stamped(obj)

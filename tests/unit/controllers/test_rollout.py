@@ -7,14 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controllers.ensemble import plan
 from controllers.observed import EnsembleObserved
 from controllers.plan import Children, Object, Plan
 from crds.ensemble import MemberStatus, ModelEnsembleStatus
+from crds.observations import Observations
 from crds.rollout import RolloutStatus
+from crds.world import World
 from tests.unit.controllers.builders import (
     DEFAULTS,
     NOW,
@@ -47,6 +49,9 @@ class Stage:
         self.request: Object | None = None
         self.events: list[str] = []
         self.plan = Plan()
+        self.world: World | None = None
+        #: What gateways tell at the next look.
+        self.observed: tuple[Observations, ...] = ()
         self.look()
 
     def look(self, times: int = 3) -> "Stage":
@@ -54,12 +59,24 @@ class Stage:
             more = {"rollout": self.rollout} if self.rollout else {}
             status = self.state.dump() | ({"request": self.request} if self.request else {})
             made = ensemble(*self.members, status=status, **more)
-            self.plan = plan(EnsembleObserved(made, DEFAULTS, children=self.children), self.now)
+            seen = EnsembleObserved(
+                made,
+                DEFAULTS,
+                world=self.world,
+                children=self.children,
+                observations=self.observed,
+            )
+            self.observed = ()
+            self.plan = plan(seen, self.now)
             self.children = live(self.plan, self.children, self.ready)
             assert isinstance(self.plan.status, ModelEnsembleStatus)
             self.state = self.plan.status
             self.events += [event.reason for event in self.plan.events]
         return self
+
+    def see(self, *told: Observations) -> "Stage":
+        self.observed = told
+        return self.look()
 
     def wait(self, minutes: float) -> "Stage":
         self.now += timedelta(minutes=minutes)
@@ -484,6 +501,7 @@ MOVES = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(MOVES, max_size=12))
 def test_whatever_happens_nobody_is_sent_to_what_is_not_ready(moves: list[tuple[str, Any]]) -> None:
     """Nor is more than one old revision kept, and the planner always comes to rest."""

@@ -1,0 +1,181 @@
+"""What the sessions of a rollout amount to: the checkpoint as it stands in the cluster and what the
+gateways saw since go in, the next checkpoint and the verdict on it come out.
+
+What follows from a verdict is `rollout`'s. The statistics are those of `controllers.delivery`; they
+bring NumPy with them, so they are imported when an analysis is under way and not before.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeGuard
+
+from controllers.conditions import clip
+from controllers.delivery.plan import AnalysisPlan
+from controllers.ensemble.rollout import UNDER_WAY
+from controllers.ensemble.terms import Terms
+from controllers.ensemble.workload import ensemble_labels
+from controllers.plan import Object
+from controllers.pods import child
+from crds.observations import Observations
+from crds.rollout import Analysis, Judged, Rollout, RolloutStatus, RolloutVerdict
+
+if TYPE_CHECKING:
+    from controllers.delivery.evidence import Evidence
+
+CHECKPOINT_KEY = "checkpoint.json"
+SALT_KEY = "rollout"
+
+
+@dataclass(frozen=True)
+class Known:
+    """All that is known of the sessions of a rollout."""
+
+    salt: str
+    checkpoint: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One look: the verdict, and what it follows from."""
+
+    verdict: RolloutVerdict
+    known: Known
+
+
+def config_map_name(ensemble: str) -> str:
+    return f"{ensemble}-analysis"
+
+
+def is_open(status: RolloutStatus | None, terms: Terms) -> TypeGuard[RolloutStatus]:
+    """Whether sessions are told by the new revision and judged, by the terms that the rollout began
+    with."""
+    return (
+        terms.plan is not None
+        and status is not None
+        and status.phase in UNDER_WAY
+        and status.step > 0
+        and status.plan == terms.digest
+    )
+
+
+def cursor(terms: Terms, status: RolloutStatus, stored: Object | None) -> Mapping[str, int]:
+    """The last entry of each log that counts already; none of a checkpoint that `judge` would not
+    go on from."""
+    return _counted(terms.plan, status.salt, stored).cursor if terms.plan else {}
+
+
+def judge(
+    terms: Terms,
+    policy: Rollout,
+    status: RolloutStatus,
+    stored: Object | None,
+    seen: Sequence[Observations],
+    now: datetime,
+) -> Judgement | None:
+    """Count what was seen, and say what it amounts to; None where these terms are not the ones that
+    the rollout began with, or nobody has the new revision yet.
+
+    Args:
+        terms: what the spec asks for now.
+        policy: `spec.rollout`.
+        status: the rollout as it was.
+        stored: the live ConfigMap with the checkpoint. One of another rollout or plan, or that this
+            operator cannot read, is as none: everything is counted again from the logs.
+        seen: what the gateways saw, of any log and from wherever; what counts already is left out.
+        now: the time.
+    """
+    if terms.plan is None or not is_open(status, terms):
+        return None
+    from controllers.delivery import checkpoint, evidence, verdict, view
+
+    plan = terms.plan
+    counted = _counted(plan, status.salt, stored)
+
+    def records() -> Iterable[evidence.Assigned | evidence.Outcome]:
+        for told in sorted(seen, key=lambda each: each.log):
+            for each in told.observations if told.rollout == status.salt else ():
+                if each.kind == "Assigned":
+                    yield evidence.Assigned(told.log, each.sequence, each.arm)
+                else:
+                    yield evidence.Outcome(told.log, each.sequence, each.arm, each.values)
+
+    counted = evidence.feed(counted, plan, records())
+    counted = replace(counted, cursor=_passed(counted.cursor, seen, status.salt))
+    text = checkpoint.dump(counted, plan)
+    said = verdict.look(counted, plan, deadline_passed=_overdue(policy, status, now))
+    shown = [
+        Judged.model_validate({"name": reading.name, **view.shown(reading)})
+        for reading in said.metrics
+    ]
+    return Judgement(
+        RolloutVerdict(
+            kind=said.kind.value,
+            pairs=said.blocks,
+            message=clip(said.message, 512),
+            digest=checkpoint.digest(text),
+            metrics=shown,
+        ),
+        Known(status.salt, text),
+    )
+
+
+def opening(terms: Terms, status: RolloutStatus | None, stored: Object | None) -> Known | None:
+    """What a rollout begins with, to be written while nobody is told by the new revision yet: if
+    there is no room for it in the cluster, nobody shall be. None where nothing begins."""
+    if terms.plan is None or status is None or status.phase not in UNDER_WAY:
+        return None
+    from controllers.delivery import checkpoint
+
+    text = checkpoint.dump(_counted(terms.plan, status.salt, stored), terms.plan)
+    return Known(status.salt, text)
+
+
+def config_map(ensemble: str, namespace: str, known: Known, owners: list[Object]) -> Object:
+    """The ConfigMap with the checkpoint. It stays after the rollout, so that who has the logs can
+    compute it again."""
+    return child(
+        "v1",
+        "ConfigMap",
+        config_map_name(ensemble),
+        namespace,
+        labels=ensemble_labels(ensemble),
+        owners=owners,
+        data={SALT_KEY: known.salt, CHECKPOINT_KEY: known.checkpoint},
+    )
+
+
+def _passed(
+    cursor: Mapping[str, int], seen: Sequence[Observations], salt: str
+) -> Mapping[str, int]:
+    """The cursor beyond what a gateway looked through in vain, where that has it tell more. Else it
+    stays: decisions alone are no reason to write a checkpoint."""
+    passed = dict(cursor)
+    for told in seen:
+        if told.rollout == salt and (told.observations or told.more):
+            passed[told.log] = max(told.through, passed.get(told.log, -1))
+    return passed
+
+
+def _counted(plan: AnalysisPlan, salt: str, stored: Object | None) -> "Evidence":
+    from controllers.delivery import checkpoint, evidence
+
+    try:
+        return checkpoint.load(_text(stored, salt) or "", plan)
+    except checkpoint.CheckpointError:
+        return evidence.start(plan)
+
+
+def _text(stored: Object | None, salt: str) -> str | None:
+    data = (stored or {}).get("data") or {}
+    return data.get(CHECKPOINT_KEY) if data.get(SALT_KEY) == salt else None
+
+
+def _overdue(policy: Rollout, status: RolloutStatus, now: datetime) -> bool:
+    """Whether proof was awaited long enough. Time stands still while it is paused."""
+    if status.step < len(policy.steps) or status.step_started_at is None:
+        return False
+    minutes = policy.steps[-1].pause_minutes or 0
+    patience = (policy.analysis or Analysis()).deadline_minutes
+    until = datetime.fromisoformat(status.step_started_at) + timedelta(minutes=minutes + patience)
+    return until <= (datetime.fromisoformat(status.paused_at) if status.paused_at else now)
