@@ -18,6 +18,7 @@ from operators.kube import Kube
 from operators.lease import Elector, Terms, lease_ref
 from operators.loop import LOOK_LIMIT, Loop
 from operators.metrics import Metrics
+from operators.observe.evidence import Observers
 from operators.observe.reports import Gateways
 from operators.reconcile import Reconciler
 from operators.resync import Resync
@@ -153,7 +154,7 @@ class _Parts:
         reconciler = Reconciler(
             kube,
             Applier(writer, Recorder(writer, settings.identity, _now)),
-            kinds.handlers(settings.defaults, asking.ask),
+            kinds.handlers(settings.defaults, asking.ask, Observers(asking, clock)),
             self.dependents,
             _now,
         )

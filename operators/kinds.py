@@ -11,6 +11,7 @@ from controllers import world as worlds
 from controllers.plan import Defaults, Plan, Ref
 from crds import Kind, ModelEnsemble, Storyteller, World
 from operators.observe import ensemble, storyteller, world
+from operators.observe.ensemble import Evidence
 from operators.observe.reading import Reader, Remember
 from operators.observe.storyteller import Ask
 
@@ -33,14 +34,14 @@ class Handler:
     farewell: Callable[[Any, datetime], Plan] | None = None
 
 
-def handlers(defaults: Defaults, ask: Ask) -> dict[str, Handler]:
+def handlers(defaults: Defaults, ask: Ask, evidence: Evidence) -> dict[str, Handler]:
     """All kinds, by name."""
 
     async def observe_world(reader: Reader, obj: World, remember: Remember) -> Any:
         return await world.observe(reader, obj, remember, defaults)
 
     async def observe_ensemble(reader: Reader, obj: ModelEnsemble, remember: Remember) -> Any:
-        return await ensemble.observe(reader, obj, remember, defaults)
+        return await ensemble.observe(reader, obj, remember, defaults, evidence)
 
     async def observe_storyteller(reader: Reader, obj: Storyteller, remember: Remember) -> Any:
         return await storyteller.observe(reader, obj, remember, defaults, ask)

@@ -100,6 +100,10 @@ class Reconciler:
             await self._stall(raw, refusal(error), outcome)
             raise
         live = getattr(seen, "children", Children())
+        await self._applier.apply(plan.first, live, outcome)
+        if outcome.refused:
+            await self._stall(raw, refusal(outcome.refused[0]), outcome)
+            return None
         await self._applier.apply(plan.apply, live, outcome)
         if not outcome.refused:
             # What is taken down may still be needed by what could not be put up.
@@ -122,7 +126,7 @@ class Reconciler:
                 return seen, plan
             unlisted = [
                 ref
-                for ref in map(Ref.of, plan.apply)
+                for ref in map(Ref.of, (*plan.first, *plan.apply))
                 if ref not in asked and live.get(ref.kind, ref.name) is None
             ]
             asked.update(unlisted)

@@ -1,8 +1,11 @@
 """What a ModelEnsemble's decision needs."""
 
+from collections.abc import Awaitable, Callable
+
 from controllers.observed import EnsembleObserved, needs
-from controllers.plan import Defaults
+from controllers.plan import Children, Defaults
 from crds import ModelEnsemble, World
+from crds.observations import Observations
 from operators.observe.reading import MANAGED_BY, Reader, Remember, children, referred, together
 
 LABEL = "fabula.dev/ensemble"
@@ -16,11 +19,22 @@ CHILDREN = (
     ("v1", "PersistentVolumeClaim"),
 )
 
+#: Asks the gateways what they saw of the rollout of an ensemble, with its World and its children;
+#: and the seconds until that is asked again.
+Evidence = Callable[
+    [Reader, ModelEnsemble, World | None, Children],
+    Awaitable[tuple[tuple[Observations, ...], float | None]],
+]
+
 
 async def observe(
-    reader: Reader, ensemble: ModelEnsemble, remember: Remember, defaults: Defaults
+    reader: Reader,
+    ensemble: ModelEnsemble,
+    remember: Remember,
+    defaults: Defaults,
+    evidence: Evidence,
 ) -> EnsembleObserved:
-    """The ensemble, its World, its children and their pods."""
+    """The ensemble, its World, its children and their pods, and what was seen of its rollout."""
     meta = ensemble.metadata
     remember(needs(ensemble))
     label = {LABEL: meta.name}
@@ -29,6 +43,13 @@ async def observe(
         children(reader, CHILDREN, meta.namespace, label),
         reader.list_all("v1", "Pod", meta.namespace, {**MANAGED_BY, **label}),
     )
+    observations, again = await evidence(reader, ensemble, world, made)
     return EnsembleObserved(
-        ensemble=ensemble, defaults=defaults, world=world, children=made, pods=tuple(pods)
+        ensemble=ensemble,
+        defaults=defaults,
+        world=world,
+        children=made,
+        pods=tuple(pods),
+        observations=observations,
+        asked_again_in=again,
     )

@@ -3,20 +3,30 @@ large or odd answer is as no answer."""
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from types import MappingProxyType
+from typing import TypeVar
 
 import aiohttp
 import structlog
 from pydantic import ValidationError
 
 from controllers.plan import Object, controller_of
+from crds.base import Model
 from crds.gateway import GatewayReport
+from crds.observations import Observations
 from operators.observe.reading import together
 
 log = structlog.get_logger(__name__)
 
 PORT = 8080
 MAX_BYTES = 64 * 1024
+#: What observations of one gateway may take.
+MAX_OBSERVED_BYTES = 2 * 1024 * 1024
+#: Longest name of a log: it is kept in a checkpoint.
+MAX_LOG_NAME = 256
+
+_M = TypeVar("_M", bound=Model)
 
 
 class Gateways:
@@ -61,27 +71,59 @@ class Gateways:
     async def _report(
         self, storyteller: str, pod: Object, since: int | None
     ) -> GatewayReport | None:
+        params = {} if since is None else {"auditSince": str(since)}
+        report = await self._get(pod, "/v1/status", params, GatewayReport, MAX_BYTES)
+        return report if report and report.storyteller == storyteller else None
+
+    async def observations(
+        self, storyteller: str, pod: Object, rollout: str, after: int | None, limit: int
+    ) -> Observations | None:
+        """What one gateway saw of a rollout, from an entry of its log on; None where that is not
+        known. See `ask` for who is asked.
+
+        Args:
+            storyteller: whose gateway.
+            pod: which.
+            rollout: the salt of the rollout.
+            after: the last entry that is known; None: from the first.
+            limit: how many at most.
+        """
+        if not may_ask(storyteller, pod):
+            return None
+        params = {"rollout": rollout, "limit": str(limit)}
+        if after is not None:
+            params["after"] = str(after)
+        said = await self._get(pod, "/v1/observations", params, Observations, MAX_OBSERVED_BYTES)
+        if said is None or said.rollout != rollout or len(said.log) > MAX_LOG_NAME:
+            return None
+        numbers = [-1 if after is None else after, *(each.sequence for each in said.observations)]
+        rising = all(one < other for one, other in pairwise(numbers))
+        return said if rising and len(said.observations) <= limit else None
+
+    async def _get(
+        self, pod: Object, path: str, params: Mapping[str, str], model: type[_M], limit: int
+    ) -> _M | None:
         address = ipaddress.ip_address(pod["status"]["podIP"])
         host = f"[{address}]" if address.version == 6 else str(address)
         name = pod["metadata"]["name"]
         try:
             async with self._session.get(
-                f"http://{host}:{self._port}/v1/status",
-                params={} if since is None else {"auditSince": since},
+                f"http://{host}:{self._port}{path}",
+                params=params,
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:
                 if response.status != 200:
-                    log.debug("a gateway has no report", pod=name, status=response.status)
+                    log.debug("a gateway says no", pod=name, path=path, status=response.status)
                     return None
-                report = GatewayReport.model_validate_json(await _read(response))
+                return model.model_validate_json(await _read(response, limit))
         except (TimeoutError, aiohttp.ClientError, OSError, ValidationError) as error:
-            log.debug("a gateway gave no usable report", pod=name, error=type(error).__name__)
+            kind = type(error).__name__
+            log.debug("a gateway gave no usable answer", pod=name, path=path, error=kind)
             return None
-        return report if report.storyteller == storyteller else None
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """The body, as far as it may go.
 
     Raises:
@@ -90,8 +132,8 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
     async for chunk in response.content.iter_chunked(8192):
         body += chunk
-        if len(body) > MAX_BYTES:
-            raise aiohttp.ClientPayloadError(f"longer than {MAX_BYTES} bytes")
+        if len(body) > limit:
+            raise aiohttp.ClientPayloadError(f"longer than {limit} bytes")
     return bytes(body)
 
 

@@ -11,10 +11,14 @@ from typing import Any
 
 import pytest
 
+from controllers.delivery.evidence import Arm
+from controllers.ensemble import analysis
+from controllers.ensemble.terms import agreed
 from controllers.observed import StorytellerGone
 from controllers.plan import Children, Defaults, Event, Object, Plan, Ref, owner, split_conflicts
-from crds import API_VERSION, World
+from crds import API_VERSION, ModelEnsemble, World
 from crds.gateway import GatewayReport
+from crds.observations import Observation, Observations
 from operators.applier import Applier
 from operators.dependents import Dependents
 from operators.errors import (
@@ -55,13 +59,54 @@ async def silence(storyteller: str, pods: Any, since: Any) -> dict[str, GatewayR
 
 
 @dataclass
+class Sessions:
+    """What gateways have in their logs by now, told from the checkpoint on as they do. ``rate`` is
+    how often a call of the canary fails."""
+
+    rate: float = 0.0
+    pairs: int = 0
+
+    async def __call__(
+        self, reader: Reader, ensemble: ModelEnsemble, world: World | None, children: Children
+    ) -> tuple[tuple[Observations, ...], None]:
+        status, terms = ensemble.status.rollout, agreed(ensemble.spec.rollout, world)
+        if not analysis.is_open(status, terms):
+            return (), None
+        stored = children.get("ConfigMap", analysis.config_map_name(ensemble.metadata.name))
+        chance = random.Random(status.salt)
+        entries: list[Observation] = []
+        for at in range(2 * self.pairs):
+            arm: Arm = "Baseline" if at % 2 else "Canary"
+            failed = float(arm == "Canary" and chance.random() < self.rate)
+            entries += [
+                Observation(sequence=2 * at, kind="Assigned", arm=arm),
+                Observation(
+                    sequence=2 * at + 1, kind="Outcome", arm=arm, values={"member-errors": failed}
+                ),
+            ]
+        last = analysis.cursor(terms, status, stored).get("bard-gateway-0", -1)
+        told = Observations(
+            log="bard-gateway-0",
+            rollout=status.salt,
+            observations=entries[last + 1 :],
+            through=len(entries) - 1,
+            more=False,
+        )
+        return (told,), None
+
+
+@dataclass
 class Setting:
     """An operator over an API server in memory."""
 
     api: FakeApi = field(default_factory=FakeApi)
     dependents: Dependents = field(default_factory=Dependents)
     now: datetime = NOW
-    handlers: dict[str, Handler] = field(default_factory=lambda: handlers(DEFAULTS, silence))
+    sessions: Sessions = field(default_factory=Sessions)
+    handlers: dict[str, Handler] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.handlers = self.handlers or handlers(DEFAULTS, silence, self.sessions)
 
     def reconciler(self, fault: KillAt | None = None) -> Reconciler:
         writer = Writer(self.api, lambda: 5.0, Metrics(), Fault(fault, die))
@@ -278,15 +323,17 @@ def timeless(api: FakeApi) -> dict[str, Object]:
     return found
 
 
-async def staged() -> FakeApi:
+STEPS: list[Object] = [
+    {"trafficPercent": 10, "waitFor": "Person"},
+    {"trafficPercent": 50, "pauseMinutes": 10},
+]
+
+
+async def staged(steps: list[Object] = STEPS, **rollout: Any) -> FakeApi:
     """An ensemble at rest that rolls out in steps."""
     begin = Setting()
-    steps = [
-        {"trafficPercent": 10, "waitFor": "Person"},
-        {"trafficPercent": 50, "pauseMinutes": 10},
-    ]
     members = [member("sage"), member("jester")]
-    begin.api.put(ours(ENSEMBLE, members=members, rollout={"steps": steps}))
+    begin.api.put(ours(ENSEMBLE, members=members, rollout={"steps": steps, **rollout}))
     await begin.reconciler()(ENSEMBLE)
     make_ready(begin.api)
     await begin.reconciler()(ENSEMBLE)
@@ -331,6 +378,82 @@ async def test_a_rollout_comes_to_the_same_end_wherever_the_operator_is_killed(
         got = await roll_out(setting, last_word, looks(setting, KillAt(write, moment)))
         assert got.dump() == undisturbed.dump(), f"killed {moment} write {write}"
         assert told(got) == told(undisturbed), f"killed {moment} write {write}"
+
+
+async def judged(setting: Setting, look: Look) -> FakeApi:
+    """From an edit to what its sessions come to, a few more each time."""
+    change_member(setting.api)
+    await look()
+    make_ready(setting.api)
+    for pairs in (0, 7, 60, 150, 200, 200):
+        setting.sessions.pairs = pairs
+        await look()
+        setting.now += timedelta(minutes=2)
+    return setting.api
+
+
+VERDICTS = pytest.mark.parametrize(
+    ("rate", "phase", "pairs"), [(0.3, "Aborted", 60), (0.0, "Promoted", 150)], ids=["bad", "equal"]
+)
+
+
+async def guarded() -> FakeApi:
+    return await staged(
+        steps=[{"trafficPercent": 50, "pauseMinutes": 5}],
+        guardrails=[{"metric": "member-errors", "marginPoints": "5"}],
+    )
+
+
+@pytest.mark.parametrize(
+    "seeds", [range(10), pytest.param(range(10, 500), marks=pytest.mark.soak)], ids=["10", "500"]
+)
+@VERDICTS
+async def test_a_verdict_in_trouble_is_the_same(
+    rate: float, phase: str, pairs: int, seeds: range
+) -> None:
+    begin = await guarded()
+    calm = Setting(copy.deepcopy(begin), sessions=Sessions(rate))
+    undisturbed = timeless(await judged(calm, looks(calm)))
+    for seed in seeds:
+        setting = Setting(copy.deepcopy(begin), sessions=Sessions(rate))
+        got = await judged(setting, troubled_looks(setting, random.Random(seed)))
+        assert timeless(got) == undisturbed, f"seed {seed}"
+
+
+@VERDICTS
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_verdict_is_the_same_wherever_the_operator_is_killed(
+    rate: float, phase: str, pairs: int, moment: Moment
+) -> None:
+    begin = await guarded()
+    calm = Setting(copy.deepcopy(begin), sessions=Sessions(rate))
+    undisturbed = await judged(calm, looks(calm))
+    status = undisturbed.objects[ENSEMBLE]["status"]["rollout"]
+    assert (status["phase"], status["verdict"]["pairs"]) == (phase, pairs)
+    assert len(undisturbed.writes) > 15
+    for write in range(1, len(undisturbed.writes) + 1):
+        setting = Setting(copy.deepcopy(begin), sessions=Sessions(rate))
+        got = await judged(setting, looks(setting, KillAt(write, moment)))
+        assert got.dump() == undisturbed.dump(), f"killed {moment} write {write}"
+        assert told(got) == told(undisturbed), f"killed {moment} write {write}"
+
+
+async def test_where_a_checkpoint_is_refused_nothing_follows() -> None:
+    setting = Setting(await guarded())
+    setting.api.refuse = lambda verb, ref: (
+        InvalidError(f"{verb} {ref}", "exceeded quota", 403)
+        if (verb, ref.name) == ("apply", "council-analysis")
+        else None
+    )
+    change_member(setting.api)
+    with pytest.raises(InvalidError):
+        await setting.reconciler()(ENSEMBLE)
+    assert "exceeded quota" in setting.ready(ENSEMBLE)["message"]
+    assert "rollout" not in setting.status(ENSEMBLE)
+    assert len(setting.api.of("Deployment")) == 2
+    setting.api.refuse = lambda verb, ref: None
+    await setting.reconciler()(ENSEMBLE)
+    assert setting.status(ENSEMBLE)["rollout"]["phase"] == "Starting"
 
 
 async def test_a_reference_that_appears_is_remembered_before_it_is_looked_for() -> None:
