@@ -35,6 +35,8 @@ def status(ensemble: Ensemble, namespace: Namespace = None) -> None:
         step = f", step {rollout['step']} of {rollout['steps']}" if rollout["step"] else ""
         console.print(f"Rollout {rollout['number']}: {rollout['member']} {rollout['phase']}{step}")
         console.print(rollout["message"], markup=False)
+        if verdict := rollout.get("verdict"):
+            console.print(_judged(verdict))
     table = Table("MEMBER", "STABLE", "SPEC", "CANARY", "STATE", box=None)
     for member in found.get("members", []):
         share = member.get("trafficPercent")
@@ -88,6 +90,22 @@ def retry(ensemble: Ensemble, namespace: Namespace = None) -> None:
 def undo(ensemble: Ensemble, namespace: Namespace = None) -> None:
     """Return to the old revision at once, within the rollback window."""
     _ask("Undo", ensemble, namespace)
+
+
+def _judged(verdict: dict[str, Any]) -> Table:
+    """Each guardrail of a rollout, in its own unit."""
+    table = Table("GUARDRAIL", "CANARY", "BASELINE", "DIFFERENCE", "E-VALUE", "STANDING", box=None)
+    for metric in verdict.get("metrics", []):
+        known = "lower" in metric
+        table.add_row(
+            metric["name"],
+            metric.get("canary", "unknown"),
+            metric.get("baseline", "unknown"),
+            f"{metric['lower']} to {metric['upper']}" if known else "unknown",
+            metric["eValue"],
+            metric["standing"],
+        )
+    return table
 
 
 def _ask(action: str, ensemble: str, namespace: str | None) -> None:

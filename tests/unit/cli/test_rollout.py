@@ -70,6 +70,16 @@ def test_the_status_says_how_far_it_is_and_who_has_what(kubectl: Kubectl) -> Non
     assert "none yet" in done.stdout
 
 
+def test_what_is_judged_has_a_row_each(kubectl: Kubectl) -> None:
+    figures = {"canary": "0.01", "baseline": "0.02", "lower": "-0.03", "upper": "0.004"}
+    known = {"name": "member-errors", **figures, "eValue": "0.8", "standing": "Proven"}
+    fresh = {"name": "fallbacks", "eValue": "1", "standing": "Open"}
+    kubectl.status["rollout"] = {**ROLLOUT, "verdict": {"metrics": [known, fresh]}}
+    rows = [line.split() for line in rollout("status", "narrators").stdout.splitlines()]
+    assert ["member-errors", "0.01", "0.02", "-0.03", "to", "0.004", "0.8", "Proven"] in rows
+    assert ["fallbacks", "unknown", "unknown", "unknown", "1", "Open"] in rows
+
+
 def test_an_ensemble_without_a_rollout_says_how_one_begins(kubectl: Kubectl) -> None:
     kubectl.status.clear()
     assert "change a member" in rollout("status", "narrators").stdout
