@@ -7,9 +7,10 @@ from typing import Literal
 
 from controllers.delivery.plan import DEFAULT_MARGIN, AnalysisPlan, Margin, Metric, PlanError
 from controllers.ensemble.revision import digest
+from crds.metrics import GameMetric
 from crds.observations import FALLBACKS, MEMBER_ERRORS, MEMBER_SLOW
 from crds.rollout import Analysis, Guardrail, Rollout
-from crds.world import GameMetric, World
+from crds.world import World
 
 #: Looks in the time that a session is watched, and the seconds between two at the least and at the
 #: most. A verdict is late by a look at most, and each costs two writes.
