@@ -65,7 +65,7 @@ class Observers:
             )
         )
         asked = [(name, pod) for name, pods in zip(ours, found, strict=True) for pod in pods]
-        limit = MOST // max(1, len(asked))
+        limit = max(1, MOST // max(1, len(asked)))
         answers = await together(
             *(self._ask(name, pod, status.salt, cursor, limit) for name, pod in asked)
         )

@@ -24,7 +24,7 @@ MAX_BYTES = 64 * 1024
 #: What observations of one gateway may take.
 MAX_OBSERVED_BYTES = 2 * 1024 * 1024
 #: Longest name of a log: it is kept in a checkpoint.
-MAX_LOG_NAME = 256
+MAX_LOG_NAME = 400
 
 _M = TypeVar("_M", bound=Model)
 

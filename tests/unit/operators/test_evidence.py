@@ -228,7 +228,7 @@ async def test_nobody_is_asked_while_nothing_is_judged(
     "odd",
     [
         {"rollout": "another"},
-        {"log": "x" * 300},
+        {"log": "x" * 401},
         {"observations": [entry(5), entry(5)]},
         {"observations": [entry(5), entry(4)]},
         {"observations": [entry(n) for n in range(MOST + 1)]},
