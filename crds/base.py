@@ -103,7 +103,7 @@ DataKey = Annotated[
 Decimal = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$", max_length=16)]
 #: What a metric is called in specs, records and requests.
 MetricName = Annotated[
-    str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=40)
+    str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)
 ]
 #: A Kubernetes quantity: 500m, 2, 1Gi.
 Quantity = Annotated[
