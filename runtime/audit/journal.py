@@ -9,7 +9,7 @@ from crds.checkpoint import Checkpoint, claimed
 from crds.merkle import HASH, leaf_hash
 from runtime.audit.checkpoints import Checkpoints, signing_key
 from runtime.audit.leaves import Leaves
-from runtime.audit.segments import SEGMENT_BYTES, LogDamagedError, SegmentLog
+from runtime.audit.segments import SEGMENT_BYTES, LogDamagedError, Seen, SegmentLog
 from runtime.audit.tree import Tree
 
 #: Stands in the tree for an entry that was unreadable before its hash was ever stored.
@@ -33,17 +33,26 @@ class Inclusion:
 class Journal:
     """One writer, in one thread; only ``read`` may run beside it."""
 
-    def __init__(self, folder: Path, key: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        key: Path,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        heard: Seen = lambda number, payload: None,
+    ) -> None:
         """Open it, or start one.
 
         Args:
             folder: the segments, hashes and checkpoints. It may be copied for anyone to verify.
             key: file of the private key, which should lie elsewhere.
             segment_bytes: length at which a segment is closed.
+            heard: told of every stored entry.
 
         Raises:
             OSError: the volume refused.
         """
+        self._heard = heard
         folder.mkdir(parents=True, exist_ok=True)
         signing, trouble = signing_key(key)
         #: What is wrong with the stored entries, in words.
@@ -200,6 +209,7 @@ class Journal:
 
     def _seen(self, number: int, payload: bytes | None) -> None:
         """Compare a stored entry with what was signed of it, or take up its hash."""
+        self._heard(number, payload)
         leaf = UNKNOWN_LEAF if payload is None else leaf_hash(payload)
         if (number + 1) * HASH <= len(self._known):
             signed = self._known[number * HASH : (number + 1) * HASH]

@@ -14,6 +14,10 @@ from runtime.audit.segments import LogDamagedError
 Score = Annotated[str, StringConstraints(pattern=r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$")]
 
 
+#: The arms that are held against each other.
+WatchedArm = Literal["Canary", "Baseline"]
+
+
 class OutcomeEntry(Entry):
     """What became of a decision, as the game saw it later."""
 
@@ -67,10 +71,72 @@ class RetentionEntry(Entry):
     days: Annotated[int, Field(description="How long the policy keeps entries.")]
 
 
-AnyEntry = Annotated[
-    Record | OutcomeEntry | ErasureEntry | RetentionEntry, Field(discriminator="kind")
-]
-_ADAPTER: TypeAdapter[Record | OutcomeEntry | ErasureEntry | RetentionEntry] = TypeAdapter(AnyEntry)
+class AssignedEntry(Entry):
+    """A session was given to an arm of a rollout that is watched, when it began."""
+
+    prefix: ClassVar[str] = "a"
+
+    kind: Literal["Assigned"] = "Assigned"
+    id: str = ""
+    time: Annotated[str, Field(description="When it began, RFC 3339, UTC.")]
+    session: Annotated[str, Field(description="Id of the session.")]
+    rollout: Annotated[str, Field(description="Salt of the rollout.")]
+    arm: WatchedArm
+    until: Annotated[
+        str, Field(description="What it asks, and what is posted of it, counts until then.")
+    ]
+    settled: Annotated[
+        str, Field(description="When all that it asked before is answered, and its outcome due.")
+    ]
+
+
+class MetricsEntry(Entry):
+    """What a game measured of a session in an arm of a rollout."""
+
+    prefix: ClassVar[str] = "m"
+
+    kind: Literal["Metrics"] = "Metrics"
+    id: str = ""
+    time: Annotated[str, Field(description="When it was posted, RFC 3339, UTC.")]
+    session: Annotated[str, Field(description="Id of the session.")]
+    rollout: Annotated[str, Field(description="Salt of the rollout.")]
+    arm: WatchedArm
+    values: Annotated[
+        dict[str, float], Field(description="By name. A later value takes an earlier one's place.")
+    ]
+    actor: Annotated[
+        str | None, Field(description="Id of the API key that posted it. Absent: not known.")
+    ] = None
+
+
+class SessionOutcomeEntry(Entry):
+    """What a session in an arm of a rollout came to, by the end of the time that it is watched."""
+
+    prefix: ClassVar[str] = "w"
+
+    kind: Literal["SessionOutcome"] = "SessionOutcome"
+    id: str = ""
+    time: Annotated[str, Field(description="When it was added up, RFC 3339, UTC.")]
+    session: Annotated[str, Field(description="Id of the session.")]
+    rollout: Annotated[str, Field(description="Salt of the rollout.")]
+    arm: WatchedArm
+    values: Annotated[
+        dict[str, float],
+        Field(description="By metric; what is not known is left out, all of it if it was deleted."),
+    ] = {}
+
+
+Known = (
+    Record
+    | OutcomeEntry
+    | ErasureEntry
+    | RetentionEntry
+    | AssignedEntry
+    | MetricsEntry
+    | SessionOutcomeEntry
+)
+AnyEntry = Annotated[Known, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[Known] = TypeAdapter(AnyEntry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +144,7 @@ class Stored:
     """An entry where it stands, with the key that its words are sealed under."""
 
     number: int
-    entry: Record | OutcomeEntry | ErasureEntry | RetentionEntry
+    entry: Known
     key: str | None
 
 
@@ -97,7 +163,7 @@ def understood(number: int, payload: bytes, keys: Keys) -> Stored:
         raise LogDamagedError(f"entry {number} is not one that this version understands") from error
 
 
-def parse(document: dict[str, Any]) -> Record | OutcomeEntry | ErasureEntry | RetentionEntry:
+def parse(document: dict[str, Any]) -> Known:
     """The entry in a JSON document.
 
     Raises:

@@ -15,6 +15,7 @@ from runtime.audit.entry import Entry
 from runtime.audit.entry import number_of as number_of
 from runtime.audit.journal import Inclusion, Journal
 from runtime.audit.kinds import ErasureEntry, OutcomeEntry, RetentionEntry, Stored, understood
+from runtime.audit.observed import Observed
 from runtime.audit.record import Record, player_subject
 from runtime.audit.replay import numbered
 from runtime.audit.sealing import encode
@@ -48,7 +49,10 @@ class DecisionLog:
             OSError, sqlite3.Error: the volume refused.
         """
         key = folder.with_name("audit.key")
-        self._journal = Journal(folder, key, segment_bytes=segment_bytes)
+        #: Where the entries about rollouts stand.
+        self.observed = Observed()
+        self._journal = Journal(folder, key, segment_bytes=segment_bytes, heard=self._read)
+        self.observed.end = len(self._journal)
         self._subjects = Subjects(folder.with_name("subjects.db"))
         #: Who was forgotten lately: when, and a key that nobody keeps, for what was begun before.
         self._gone: OrderedDict[str, tuple[str, SubjectKey]] = OrderedDict()
@@ -101,6 +105,15 @@ class DecisionLog:
         if record.erased:  # there is no key any more, and none is made for the dead
             return await self._append(outcome.model_copy(update={"answer": None}), None)
         return await self._append(_placed(outcome, record), record.subject)
+
+    async def note(self, entry: E) -> E:
+        """Write an entry that holds nobody's words; returns it with its id, once it is durable.
+
+        Raises:
+            OSError, sqlite3.Error: the volume refused.
+            BacklogFullError: the volume does not keep up.
+        """
+        return await self._append(entry, None)
 
     async def forget(self, player: str, by: str) -> ErasureEntry | None:
         """Destroy the words of a player, and record that; None if there are none.
@@ -325,7 +338,14 @@ class DecisionLog:
                 self._fresh[number] = Stored(number, entry, keys[subject].id)
         while len(self._fresh) > FRESH:
             del self._fresh[next(iter(self._fresh))]
+        for number, entry in enumerate(named, first):
+            self.observed.take(number, entry)
+        self.observed.end = first + len(named)
         return named
+
+    def _read(self, number: int, payload: bytes | None) -> None:
+        if payload is not None:
+            self.observed.read(number, payload)
 
     def _late(self, entry: Entry, subject: str | None) -> SubjectKey | None:
         """The key of a subject who was forgotten while this came about."""

@@ -250,6 +250,22 @@ class Said(Model):
     content: str
 
 
+class Watched(Model):
+    """What a decision shows of the member that is tried out."""
+
+    failed: Annotated[
+        bool | None,
+        Field(description="Whether the call of it failed, or it was out. Absent: nobody asked it."),
+    ] = None
+    slow: Annotated[
+        bool | None,
+        Field(
+            description="Whether the call took longer than the rollout allows. Absent: it ended "
+            "before that without an answer, or nothing is slow."
+        ),
+    ] = None
+
+
 class Record(Entry):
     """One decision. The log gives it its ``id``."""
 
@@ -301,6 +317,13 @@ class Record(Entry):
         Field(
             description="Its part in that rollout: told by the new revision, by the old one to be "
             "held against it, or in neither. Each candidate says its own revision."
+        ),
+    ] = None
+    watched: Annotated[
+        Watched | None,
+        Field(
+            description="What it counts as in that rollout. Absent: the session is not watched, "
+            "or no longer."
         ),
     ] = None
     question: str

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,8 @@ from crds.gateway import CONFIG_KEY, GatewayReport, StoreReport
 from crds.routes import ROUTES_KEY
 from crds.storyteller import Sessions
 from runtime.audit import DecisionLog, ErasureEntry
+from runtime.audit.kinds import MetricsEntry
+from runtime.audit.log import now
 from runtime.gateway.following import Following
 from runtime.gateway.guards import Guards
 from runtime.gateway.members.voices import Voices, report
@@ -25,6 +27,7 @@ from runtime.gateway.proofs import Proofs
 from runtime.gateway.room import Room
 from runtime.gateway.settings import Settings
 from runtime.gateway.story.admission import Admission
+from runtime.gateway.story.arms import assigned
 from runtime.gateway.story.council import Council
 from runtime.gateway.story.meaning import Meaning
 from runtime.gateway.story.paying import ListPrices, Payer
@@ -32,17 +35,20 @@ from runtime.gateway.story.recall import Recall
 from runtime.gateway.story.records import Records
 from runtime.gateway.story.summaries import Chronicle
 from runtime.gateway.story.teller import Teller
+from runtime.gateway.story.watching import begun, window
 from runtime.gateway.upkeep.attestation import Attestation
 from runtime.gateway.upkeep.expiry import Expiry
 from runtime.gateway.upkeep.indexing import Indexing
 from runtime.gateway.upkeep.learning import Learning
+from runtime.gateway.upkeep.observing import Observing
 from runtime.gateway.upkeep.restraint import Restraint
 from runtime.gateway.volume import VolumeInUseError, hold
 from runtime.groupcommit import BacklogFullError
-from runtime.sessions import SessionStore, StoreUnavailableError, UnknownSessionError
+from runtime.sessions import Session, SessionStore, StoreUnavailableError, UnknownSessionError
 from runtime.sessions.hot import HotStore
 from runtime.sessions.redis import RedisSessions
 from runtime.sessions.sqlite import SqliteSessions
+from runtime.sessions.store import Context
 from runtime.sources import ClusterSource, FileSource, Source
 
 log = structlog.get_logger(__name__)
@@ -127,6 +133,9 @@ class Gateway:
         )
         self._stack.push_async_callback(self.attestation.stop)
         self.attestation.start()
+        self.observing = Observing(self.decisions, self.sessions, lambda: self.following.routes)
+        self._stack.push_async_callback(self.observing.stop)
+        self.observing.start()
         expiry = Expiry(self.decisions, self.attestation, lambda: self.following.config)
         self._stack.push_async_callback(expiry.stop)
         expiry.start()
@@ -171,6 +180,43 @@ class Gateway:
             return "waiting for the operator's configuration"
         trouble = self.sessions.trouble
         return None if trouble is None else str(trouble)
+
+    async def begin(self, player: str | None, context: Context | None) -> Session:
+        """Begin a session. Where it is watched, the log says so before anybody knows of it.
+
+        Raises:
+            StoreUnavailableError: the session store does not answer.
+            OSError, sqlite3.Error, BacklogFullError: the volume refused.
+        """
+        table = self.following.routes
+        session = await self.sessions.create(player, context, lambda made: assigned(made, table))
+        entry = begun(session, table)
+        if entry is not None:
+            await self.decisions.note(entry)
+        return session
+
+    async def measured(self, session: str, values: Mapping[str, float], actor: str | None) -> None:
+        """Take what a game measured of a session. Unless that is watched there is nothing to hold
+        it against, and it is let go.
+
+        Raises:
+            UnknownSessionError, SessionDeletedError, MetricsFullError
+            StoreUnavailableError: the session store does not answer.
+            OSError, sqlite3.Error, BacklogFullError: the volume refused.
+        """
+        found = window(await self.sessions.get(session), self.following.routes)
+        if found is None:
+            return
+        entry = MetricsEntry(
+            time=now(),
+            session=session,
+            rollout=found.split.salt,
+            arm=found.arm,
+            values=dict(values),
+            actor=actor,
+        )
+        await self.sessions.post(session, values)
+        await self.decisions.note(entry)
 
     async def forget_player(self, player: str, by: str) -> ErasureEntry | None:
         """Destroy what this replica keeps of a player: sessions first, so that nothing of theirs is

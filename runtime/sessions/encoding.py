@@ -1,13 +1,14 @@
 """What Redis holds, as text: hashes of a session, its turns, keys and facts."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 from runtime.sessions.moving import Whole
 from runtime.sessions.store import Fact, Session, Summary, Turn
+from runtime.sessions.tally import Mark, Tally
 
 
 def ms(seconds: float) -> int:
@@ -60,10 +61,12 @@ def session(found: Mapping[str, str]) -> Session:
     )
 
 
-def turn_text(told: Turn, decision: str) -> str:
-    """A turn and its decision."""
-    made = {"id": decision, "number": told.number}
+def turn_text(told: Turn, decision: str, mark: str | None = None) -> str:
+    """A turn and its decision, and its mark where it is watched."""
+    made: dict[str, Any] = {"id": decision, "number": told.number}
     made |= {"question": told.question, "decision": told.decision}
+    if mark is not None:
+        made["mark"] = mark
     return json.dumps(made, ensure_ascii=False)
 
 
@@ -71,6 +74,22 @@ def turn(text: str) -> Turn:
     """A turn from its text."""
     found = json.loads(text)
     return Turn(found["number"], found["question"], found["decision"])
+
+
+def tally(turns: Iterable[str], metrics: str | None) -> Tally:
+    """What is known of a session, from the texts of its turns and of what was posted."""
+    told = sorted((json.loads(text) for text in turns), key=lambda each: int(each["number"]))
+    marks = (each.get("mark") for each in told)
+    known = json.loads(metrics or "{}")
+    return Tally(
+        tuple(Mark.read(mark) for mark in marks if mark is not None),
+        {name: float(value) for name, value in known.items()},
+    )
+
+
+def metrics_text(metrics: Mapping[str, float]) -> str:
+    """What was posted. The values are text: Lua would round them."""
+    return json.dumps({name: repr(float(value)) for name, value in metrics.items()})
 
 
 def fact_fields(fact: Fact) -> dict[str, Any]:
@@ -90,7 +109,12 @@ def hashes(whole: Whole) -> list[str]:
     made = fields(moved) | {"cast": moved.cast or "", "pinned": len(whole.facts)}
     if moved.summary:
         made |= {"summary": moved.summary.text, "summary_through": moved.summary.through}
-    turns = {str(told.turn.number): turn_text(told.turn, told.decision) for told in whole.turns}
+    if whole.metrics:
+        made["metrics"] = metrics_text(whole.metrics)
+    turns = {
+        str(told.turn.number): turn_text(told.turn, told.decision, told.mark)
+        for told in whole.turns
+    }
     keys = {told.key: told.decision for told in whole.turns if told.key is not None}
     pinned = {
         fact.id: json.dumps({**fact_fields(fact), "place": place}, ensure_ascii=False)

@@ -125,6 +125,19 @@ return 'pinned'
 """
 )
 
+#: KEYS: session, turns, keys, facts, tombstone. ARGV: metrics, most metrics.
+POST = """
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return redis.call('EXISTS', KEYS[5]) == 1 and 'deleted' or 'unknown'
+end
+local known, names = cjson.decode(redis.call('HGET', KEYS[1], 'metrics') or '{}'), 0
+for name, value in pairs(cjson.decode(ARGV[1])) do known[name] = value end
+for _ in pairs(known) do names = names + 1 end
+if names > tonumber(ARGV[2]) then return 'full' end
+redis.call('HSET', KEYS[1], 'metrics', cjson.encode(known))
+return 'posted'
+"""
+
 #: KEYS: session, turns, keys, facts, tombstone, player's sessions or ''. ARGV: a list of fields and
 #: values for each of the first four as JSON, lifetime in ms, session id, its age, prefix of
 #: sessions. Now and then it looks which of the player's sessions are still there.

@@ -1,8 +1,8 @@
 """Sessions that were begun on the volume, into the shared store, when a World names one later."""
 
 import sqlite3
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ class Told:
     turn: Turn
     decision: str
     key: str | None
+    mark: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Whole:
     facts: tuple[Fact, ...]
     #: Seconds until it expires.
     left: float
+    #: What the game has posted of it.
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 async def wholes(
@@ -68,6 +71,7 @@ def _batch(after: str, since: float, db: sqlite3.Connection) -> list[Whole]:
             tuple(_told(db, found)),
             tuple(sql.facts(db, found)),
             max(1.0, touched - since),
+            sql.metrics(db, found),
         )
         for found, touched in rows
     ]
@@ -75,8 +79,8 @@ def _batch(after: str, since: float, db: sqlite3.Connection) -> list[Whole]:
 
 def _told(db: sqlite3.Connection, session: str) -> list[Told]:
     rows = db.execute(
-        "SELECT number, question, answer, decision, idempotency_key FROM turn WHERE session = ? "
-        "ORDER BY number",
+        "SELECT number, question, answer, decision, idempotency_key, mark FROM turn "
+        "WHERE session = ? ORDER BY number",
         (session,),
     )
-    return [Told(Turn(*row[:3]), row[3], row[4]) for row in rows]
+    return [Told(Turn(*row[:3]), *row[3:]) for row in rows]

@@ -13,7 +13,7 @@ import json
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from runtime.sessions.store import (
     Decided,
     Fact,
     FactsFullError,
+    MetricsFullError,
     Session,
     SessionDeletedError,
     StoreUnavailableError,
@@ -52,6 +53,7 @@ from runtime.sessions.store import (
     in_no_arm,
     whatever,
 )
+from runtime.sessions.tally import MAX_METRICS, Mark, Tally
 
 log = structlog.get_logger(__name__)
 
@@ -243,6 +245,26 @@ class RedisSessions:
             if not await self._hot.client.hdel(self._key("f", session), fact):
                 raise UnknownFactError(fact)
 
+    async def post(self, session: str, metrics: Mapping[str, float]) -> None:
+        """See SessionStore."""
+        said = await self._run(
+            lua.POST, self._keys(session), [encoding.metrics_text(metrics), MAX_METRICS]
+        )
+        if said == "full":
+            raise MetricsFullError(session)
+        if said != "posted":
+            raise _missing(said, session)
+
+    async def tally(self, session: str) -> Tally:
+        """See SessionStore."""
+        await self.get(session)
+        with self._words():
+            async with self._hot.client.pipeline(transaction=True) as pipe:
+                pipe.hvals(self._key("t", session))
+                pipe.hget(self._key("s", session), "metrics")
+                turns, metrics = await pipe.execute()
+        return encoding.tally(turns, metrics)
+
     async def sweep(self, allows: Allows = whatever) -> int:
         """See SessionStore. Redis expires keys by itself, by its own clock."""
         return 0
@@ -350,6 +372,7 @@ class RedisSessions:
         if place is None or session is None:
             raise ValueError(f"decision {record.id} has no place in its session")
         turn = Turn(place.turn, record.question, record.result.decision)
+        mark = Mark.of(record)
         said = await self._run(
             lua.NOTE,
             [*self._keys(session), self._key("r", record.id)],
@@ -358,7 +381,7 @@ class RedisSessions:
                 place.turn,
                 record.id,
                 record.idempotency_key or "",
-                encoding.turn_text(turn, record.id),
+                encoding.turn_text(turn, record.id, mark.text if mark else None),
                 place.chapter,
                 place.first_turn,
                 place.cast or "",

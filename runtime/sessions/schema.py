@@ -7,14 +7,14 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS session (
     id TEXT PRIMARY KEY, created TEXT NOT NULL, touched REAL NOT NULL, player TEXT, context TEXT,
     chapter INTEGER NOT NULL DEFAULT 1, first_turn INTEGER NOT NULL DEFAULT 1, told_by TEXT,
-    summary TEXT, summary_through INTEGER NOT NULL DEFAULT 0, arm TEXT
+    summary TEXT, summary_through INTEGER NOT NULL DEFAULT 0, arm TEXT, metrics TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS session_by_player
     ON session (player, created) WHERE player IS NOT NULL;
 CREATE INDEX IF NOT EXISTS session_by_touch ON session (touched);
 CREATE TABLE IF NOT EXISTS turn (
     session TEXT NOT NULL, number INTEGER NOT NULL, entry INTEGER NOT NULL, decision TEXT NOT NULL,
-    question TEXT NOT NULL, answer TEXT NOT NULL, idempotency_key TEXT,
+    question TEXT NOT NULL, answer TEXT NOT NULL, idempotency_key TEXT, mark TEXT,
     PRIMARY KEY (session, number)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS turn_by_key
@@ -34,8 +34,9 @@ def prepare(db: sqlite3.Connection) -> None:
     """Make the tables, or add what they lack. Sessions of the first version, whose turns had the
     numbers of the log, are taken along."""
     db.executescript(_TABLES)
-    if "arm" not in {row[1] for row in db.execute("PRAGMA table_info(session)")}:
-        db.execute("ALTER TABLE session ADD COLUMN arm TEXT")
+    for table, column in (("session", "arm"), ("session", "metrics"), ("turn", "mark")):
+        if column not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT")
     old = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'sessions'")
     if old.fetchone() is None:
         return
@@ -46,7 +47,8 @@ def prepare(db: sqlite3.Connection) -> None:
         (time.time(),),
     )
     db.execute(
-        "INSERT OR IGNORE INTO turn SELECT session, "
+        "INSERT OR IGNORE INTO turn "
+        "(session, number, entry, decision, question, answer, idempotency_key) SELECT session, "
         "row_number() OVER (PARTITION BY session ORDER BY number), "
         "number, decision, question, answer, idempotency_key FROM turns"
     )

@@ -11,7 +11,7 @@ import asyncio
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -41,6 +41,7 @@ from runtime.sessions.store import (
     in_no_arm,
     whatever,
 )
+from runtime.sessions.tally import Tally
 from runtime.sqlite import transaction
 
 Found = TypeVar("Found")
@@ -205,6 +206,26 @@ class SqliteSessions:
 
         await self._change(change)
         self._standings.change(session, lambda known: known.without_fact(fact, time.time()))
+
+    async def post(self, session: str, metrics: Mapping[str, float]) -> None:
+        """See SessionStore."""
+
+        def change(db: sqlite3.Connection) -> None:
+            sql.session(db, session, self._since())
+            sql.post(db, session, metrics)
+
+        await self._change(change)
+
+    async def tally(self, session: str) -> Tally:
+        """See SessionStore."""
+
+        def read(db: sqlite3.Connection) -> Tally:
+            sql.session(db, session, self._since())
+            return sql.tally(db, session)
+
+        if self._owed.of(session) and not await self._owed.settle():
+            raise BacklogFullError("turns of this session wait for the volume")
+        return await self.read(read)
 
     async def sweep(self, allows: Allows = whatever) -> int:
         """See SessionStore."""

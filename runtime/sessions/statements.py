@@ -3,7 +3,7 @@ transaction of whoever calls it."""
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from runtime.audit import Record
 from runtime.audit.log import number_of
@@ -16,6 +16,7 @@ from runtime.sessions.store import (
     TOMBSTONE_SECONDS,
     Fact,
     FactsFullError,
+    MetricsFullError,
     Session,
     SessionDeletedError,
     Summary,
@@ -25,9 +26,16 @@ from runtime.sessions.store import (
     UnknownSessionError,
     fact_of,
 )
+from runtime.sessions.tally import MAX_METRICS, Mark, Tally
 
 #: Raised before anything is written.
-REFUSALS = (UnknownSessionError, SessionDeletedError, UnknownFactError, FactsFullError)
+REFUSALS = (
+    UnknownSessionError,
+    SessionDeletedError,
+    UnknownFactError,
+    FactsFullError,
+    MetricsFullError,
+)
 _SESSION = (
     "SELECT id, created, player, context, "
     "(SELECT coalesce(max(number), 0) FROM turn WHERE session = session.id), "
@@ -193,6 +201,32 @@ def unpin(db: sqlite3.Connection, wanted: str, fact: str, at: float) -> None:
     _touch(db, wanted, at)
 
 
+def metrics(db: sqlite3.Connection, wanted: str) -> dict[str, float]:
+    """What the game has posted of it."""
+    row = db.execute("SELECT metrics FROM session WHERE id = ?", (wanted,)).fetchone()
+    return dict(json.loads(row[0])) if row and row[0] else {}
+
+
+def post(db: sqlite3.Connection, wanted: str, posted: Mapping[str, float]) -> None:
+    """Keep what a game measured.
+
+    Raises:
+        MetricsFullError
+    """
+    known = {**metrics(db, wanted), **posted}
+    if len(known) > MAX_METRICS:
+        raise MetricsFullError(wanted)
+    db.execute("UPDATE session SET metrics = ? WHERE id = ?", (json.dumps(known), wanted))
+
+
+def tally(db: sqlite3.Connection, wanted: str) -> Tally:
+    """The marks of its turns, and what was measured of it."""
+    rows = db.execute(
+        "SELECT mark FROM turn WHERE session = ? AND mark IS NOT NULL ORDER BY number", (wanted,)
+    )
+    return Tally(tuple(Mark.read(row[0]) for row in rows), metrics(db, wanted))
+
+
 def delete(db: sqlite3.Connection, wanted: str, at: float) -> None:
     """Forget a session, and remember for a while that it was deleted."""
     _forget(db, wanted)
@@ -234,8 +268,9 @@ def _take_place(db: sqlite3.Connection, wanted: str, record: Record, at: float) 
     if rivals:
         mine = any(decision == record.id for (decision,) in rivals)
         return None if mine else TurnLostError(wanted)
+    mark = Mark.of(record)
     db.execute(
-        "INSERT INTO turn VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO turn VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             wanted,
             number,
@@ -244,6 +279,7 @@ def _take_place(db: sqlite3.Connection, wanted: str, record: Record, at: float) 
             record.question,
             record.result.decision,
             key,
+            mark.text if mark else None,
         ),
     )
     if place and number > last_turn:

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 from runtime.audit import DecisionLog, Record
 from runtime.prompts import harmless
+from runtime.sessions.tally import Tally
 from runtime.sessions.tokens import at_most
 
 Context = str | Mapping[str, Any]
@@ -45,6 +46,10 @@ class UnknownFactError(Exception):
 
 class FactsFullError(Exception):
     """The session has as many facts as it may have."""
+
+
+class MetricsFullError(Exception):
+    """The session has as many metrics as it may have."""
 
 
 class TurnUnderWayError(Exception):
@@ -252,6 +257,18 @@ class SessionStore(Protocol):
         Raises:
             UnknownFactError: there is none of that id.
         """
+        ...
+
+    async def post(self, session: str, metrics: Mapping[str, float]) -> None:
+        """Keep what a game measured of it; the last value of a name counts.
+
+        Raises:
+            MetricsFullError: there are too many names; none was kept.
+        """
+        ...
+
+    async def tally(self, session: str) -> Tally:
+        """The marks of its turns, and what was measured of it."""
         ...
 
     async def sweep(self, allows: Allows = whatever) -> int:

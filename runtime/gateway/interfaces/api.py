@@ -10,6 +10,7 @@ from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from crds.gateway import GatewayReport
+from crds.observations import Observations
 from runtime.audit import Decision, Record
 from runtime.gateway.gateway import Gateway
 from runtime.gateway.interfaces import examples
@@ -22,6 +23,7 @@ from runtime.gateway.interfaces.models import (
     FactRequest,
     FactView,
     Filter,
+    MetricsRequest,
     SessionList,
     SessionRequest,
     SessionView,
@@ -30,8 +32,8 @@ from runtime.gateway.interfaces.problems import not_everywhere, unknown_decision
 from runtime.gateway.interfaces.shortcuts import Shortcut
 from runtime.gateway.interfaces.telling import told, wants_events
 from runtime.gateway.peers import HEADER as PEER
-from runtime.gateway.story.arms import assigned
 from runtime.gateway.story.inquiry import Inquiry, Question
+from runtime.gateway.upkeep.observing import MAX_OBSERVATIONS
 from runtime.limits.visits import Visit
 from runtime.sessions import Session
 from runtime.sessions.store import MAX_BY_PLAYER
@@ -84,9 +86,7 @@ def games(gateway: Gateway, shortcuts: list[Shortcut]) -> APIRouter:
         """A session is one play-through: its last turns are told to the members with each
         question. It is kept once this answers."""
         request = body or SessionRequest()
-        session = await gateway.sessions.create(
-            request.player, request.context, lambda made: assigned(made, gateway.following.routes)
-        )
+        session = await gateway.begin(request.player, request.context)
         return answer(_view(session), HTTPStatus.CREATED)
 
     @router.get(
@@ -186,6 +186,24 @@ def games(gateway: Gateway, shortcuts: list[Shortcut]) -> APIRouter:
     async def unpin(session: SessionId, fact: FactId) -> Response:
         """It is not told any more."""
         await gateway.sessions.unpin(session, fact)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    @router.post(
+        "/sessions/{session}/metrics",
+        summary="Say how a session goes",
+        status_code=HTTPStatus.NO_CONTENT,
+        responses=examples.problems(401, 403, 404, 409, 410, 413, 422, 429, 503),
+        tags=["sessions"],
+    )
+    async def measured(
+        session: SessionId,
+        body: Annotated[MetricsRequest, Body(openapi_examples=examples.METRICS_REQUESTS)],
+        visit: Annotated[Visit, Depends(Guarded(gateway, "decide"))],
+    ) -> Response:
+        """Values by the names that the World declares. While a rollout is judged they are held
+        against each other between its arms; of other sessions, and after a session's window, they
+        are let go. The last value of a name counts, so it may be sent again."""
+        await gateway.measured(session, body, visit.caller.key)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     @router.post(
@@ -313,6 +331,34 @@ def games(gateway: Gateway, shortcuts: list[Shortcut]) -> APIRouter:
         """What this gateway follows and which members answer, as the operator reads it."""
         audit = await gateway.attestation.report(audit_since)
         return answer(gateway.report().model_copy(update={"audit": audit}))
+
+    @router.get(
+        "/observations",
+        summary="See what sessions of a rollout came to",
+        response_model=Observations,
+        responses=examples.responses(200, examples.OBSERVATIONS, 422, 503),
+        tags=["gateway"],
+    )
+    async def observations(
+        rollout: Annotated[
+            str, Query(min_length=1, max_length=128, description="Salt of the rollout.")
+        ],
+        after: Annotated[
+            int,
+            Query(
+                ge=-1,
+                le=10**15,
+                description="`through` of the answer before. Left out: from the beginning.",
+            ),
+        ] = -1,
+        limit: Annotated[
+            int, Query(ge=1, le=MAX_OBSERVATIONS, description="At most so many.")
+        ] = MAX_OBSERVATIONS,
+    ) -> Response:
+        """From this gateway's log, as the operator reads it: who was given to an arm, and what
+        sessions came to whose window is over, without anybody's words."""
+        found = await gateway.observing.find(gateway.attestation.key, rollout, after, limit)
+        return answer(found)
 
     return router
 

@@ -45,6 +45,26 @@ FACT: dict[str, Any] = {
 FACTS: dict[str, Any] = {"facts": [FACT]}
 FACT_REQUESTS: dict[str, Example] = {"a promise": {"value": {"text": FACT["text"]}}}
 
+METRICS_REQUESTS: dict[str, Example] = {
+    "after a quest": {"value": {"quest-abandoned": 0, "minutes-played": 14.5}}
+}
+OBSERVATIONS: dict[str, Any] = {
+    "schemaVersion": 1,
+    "log": "emberfall/bard/bard-gateway-0+ec7d50fd+AYVt2mJw0xMxyF1m3Ylqv9b0n6KX9m7KDSqQ9mGEnY2C",
+    "rollout": "3f9a-3",
+    "observations": [
+        {"sequence": 41, "kind": "Assigned", "arm": "Canary", "values": {}},
+        {
+            "sequence": 907,
+            "kind": "Outcome",
+            "arm": "Canary",
+            "values": {"member-errors": 0.0, "member-slow": 0.125, "fallbacks": 0.0},
+        },
+    ],
+    "through": 1204,
+    "more": False,
+}
+
 RECORD: dict[str, Any] = {
     "kind": "Decision",
     "id": DECISION_ID,

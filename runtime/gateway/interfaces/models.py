@@ -13,10 +13,12 @@ from pydantic import (
 )
 
 from crds.base import Model
+from crds.observations import BUILT_IN
 from runtime.audit import Decision
 from runtime.audit.search import Query
 from runtime.consensus import Outcome, canonical
 from runtime.sessions.store import FACT
+from runtime.sessions.tally import MAX_METRICS
 
 MAX_CONTEXT_DEPTH = 8
 _MOMENT = r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9:.]{2,12}Z?)?)?)?$"
@@ -113,6 +115,24 @@ class FactList(Model):
     """Facts, in the order in which they were pinned."""
 
     facts: list[FactView]
+
+
+def _not_our_own(name: str) -> str:
+    if name in BUILT_IN:
+        raise ValueError(f"{name} is counted by the gateway; post yours under another name")
+    return name
+
+
+MetricName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"),
+    AfterValidator(_not_our_own),
+]
+#: By name, and no more than a session may have.
+MetricsRequest = Annotated[
+    dict[MetricName, Annotated[float, Field(allow_inf_nan=False, strict=True)]],
+    Field(min_length=1, max_length=MAX_METRICS),
+]
 
 
 class DecisionRequest(Model):

@@ -18,6 +18,7 @@ from runtime.groupcommit import BacklogFullError
 from runtime.limits.money import BudgetExhaustedError, LedgerAwayError
 from runtime.sessions import (
     FactsFullError,
+    MetricsFullError,
     SessionDeletedError,
     StoreUnavailableError,
     TurnLostError,
@@ -26,6 +27,7 @@ from runtime.sessions import (
     UnknownSessionError,
 )
 from runtime.sessions.store import FACTS, MAX_FACTS
+from runtime.sessions.tally import MAX_METRICS
 from runtime.web.problems import RETRY_SECONDS, Failure, Fault, problem, says
 
 log = structlog.get_logger(__name__)
@@ -151,6 +153,16 @@ def _facts_full(error: FactsFullError) -> Failure:
         "The session has as many facts as it may have",
         f"a session may have {MAX_FACTS} facts of {FACTS} characters together, since all of "
         "them are told with every question; delete one first",
+    )
+
+
+@says(MetricsFullError)
+def _metrics_full(error: MetricsFullError) -> Failure:
+    return problem(
+        "metrics-full",
+        HTTPStatus.CONFLICT,
+        "The session has as many metrics as it may have",
+        f"a session may have {MAX_METRICS} of them; post under names that it has already",
     )
 
 

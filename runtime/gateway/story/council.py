@@ -21,7 +21,7 @@ from runtime.gateway.guards import Guards
 from runtime.gateway.members.voices import Seat
 from runtime.gateway.story.meaning import Meaning
 from runtime.gateway.story.paying import Payer, Tariff, within_caps
-from runtime.gateway.story.poll import Ask, Watch, poll, unwatched
+from runtime.gateway.story.poll import Ask, Held, Watch, poll, unwatched
 from runtime.gateway.story.prompt import Scene
 from runtime.gateway.story.recall import Answered
 from runtime.gateway.story.ruling import drafting, rule
@@ -43,6 +43,8 @@ class Motion:
     visit: Visit
     task: str | None = None
     watch: Watch = unwatched
+    #: Who is waited for though the vote is settled.
+    held: Held | None = None
 
     @property
     def counting(self) -> Counting:
@@ -126,6 +128,7 @@ class Council:
             watch=motion.watch,
             complete=complete,
             group=self._meaning.group if rules.compares_texts else None,
+            held=motion.held,
         )
         candidates = await within_caps(payer, asks, patience, ask)
         ruling = await rule(

@@ -34,6 +34,20 @@ class Ask:
     withheld: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Who is waited for also when the vote is settled, so that it is seen what it would have
+    said."""
+
+    member: str
+    #: No longer than so many seconds from the beginning. None: as long as the vote may take.
+    seconds: float | None = None
+
+    def until(self, started: float, closes: float) -> float:
+        """When it is let go at the latest."""
+        return closes if self.seconds is None else min(closes, started + self.seconds)
+
+
 #: Finds out which texts mean the same, in so many seconds at most.
 Group = Callable[[Sequence[Candidate], float], Awaitable[list[Candidate]]]
 
@@ -55,11 +69,13 @@ async def poll(
     watch: Watch = unwatched,
     complete: bool = False,
     group: Group | None = None,
+    held: Held | None = None,
 ) -> list[Candidate]:
     """One candidate for each ask, in the same order. Stops, and cancels who is left, when nobody
-    left could change the result, or with ``complete`` when nobody is left; lasts no longer than
-    ``patience`` seconds. ``payer`` pays for second requests alone. ``watch`` hears of everyone who
-    answers, fails or is out, as it happens; not of those who are cancelled."""
+    left could change the result, or with ``complete`` when nobody is left, and with ``held`` no
+    sooner than that one has answered; lasts no longer than ``patience`` seconds. ``payer`` pays for
+    second requests alone. ``watch`` hears of everyone who answers, fails or is out, as it happens;
+    not of those who are cancelled."""
     started = time.monotonic()
     candidates: list[Candidate] = []
     tasks: dict[asyncio.Task[None], int] = {}
@@ -79,14 +95,17 @@ async def poll(
     try:
         while waiting:
             names = {asks[tasks[task]].seat.route.member for task in waiting}
+            closes = ends = started + patience + _LEAVE_SECONDS
             if not complete and is_settled(ballots_of(candidates), names, rules):
-                break
-            left = started + patience + _LEAVE_SECONDS - time.monotonic()
+                if held is None or held.member not in names:
+                    break
+                closes = held.until(started, ends)
+            left = closes - time.monotonic()
             done, waiting = await asyncio.wait(
                 waiting, timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
-                late = True
+                late = closes == ends
                 break
             for task in sorted(done, key=tasks.__getitem__):
                 task.result()

@@ -22,6 +22,7 @@ from runtime.gateway.story.recall import Lookup, Recall, key_of
 from runtime.gateway.story.records import RecordElsewhereError, Records, uncut
 from runtime.gateway.story.summaries import Chronicle
 from runtime.gateway.story.turns import Turns
+from runtime.gateway.story.watching import held, seen, window
 from runtime.sessions import (
     Claim,
     Decided,
@@ -195,7 +196,17 @@ class Teller:
             turns=from_turn(place.first_turn, claim.turns),
             summary=session.summary if policy == "Summarize" else None,
         )
-        motion = Motion(config, table, scene, trace, inquiry.visit, question.task, inquiry.watch)
+        watched = window(session, table)
+        motion = Motion(
+            config,
+            table,
+            scene,
+            trace,
+            inquiry.visit,
+            question.task,
+            inquiry.watch,
+            held(watched.split) if watched else None,
+        )
         asks = self._council.asks(motion, seats, prompts(drafts, scene.summary, scene.turns))
         found = await lookup.find(
             config.cache,
@@ -230,6 +241,7 @@ class Teller:
             trace_id=trace.trace_id,
             idempotency_key=inquiry.key,
             actor=inquiry.visit.caller.key,
+            watched=seen(() if found else answered.candidates, watched.split) if watched else None,
             **recorded(session.arm, table),
         )
         return record, space

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runtime.audit import Place
+from runtime.audit import Place, Record
+from runtime.audit.record import Watched
 from runtime.sessions import (
     Claim,
     Decided,
     FactsFullError,
+    MetricsFullError,
     SessionDeletedError,
     SessionStore,
     Summary,
@@ -21,6 +23,7 @@ from runtime.sessions import (
 )
 from runtime.sessions.redis import RedisSessions
 from runtime.sessions.store import FACT, MAX_BY_PLAYER, MAX_FACTS
+from runtime.sessions.tally import MAX_METRICS, Mark, Tally
 from tests.unit.runtime.sessions.conftest import HOUR, Lifetime
 from tests.unit.runtime.sessions.records import of, record
 from tests.unit.runtime.stubs.waiting import eventually
@@ -64,6 +67,8 @@ async def test_an_id_that_was_never_given_is_unknown(store: SessionStore) -> Non
         store.facts("s-none"),
         store.pin("s-none", "x"),
         store.unpin("s-none", "f-1"),
+        store.tally("s-none"),
+        store.post("s-none", {"quests": 1}),
     ):
         with pytest.raises(UnknownSessionError):
             await ask
@@ -378,3 +383,52 @@ async def test_the_arm_that_was_drawn_at_the_beginning_is_kept(store: SessionSto
     assert isinstance(claim, Claim)
     assert claim.session.arm == begun.arm
     assert (await store.create(None, None)).arm is None
+
+
+def watched(claim: Claim, *, failed: bool = False, **more: str) -> Record:
+    return of(claim, **more).model_copy(update={"watched": Watched(failed=failed)})
+
+
+async def test_a_watched_turn_is_counted_once_however_often_it_is_noted(
+    store: SessionStore,
+) -> None:
+    session = (await store.create(None, None)).id
+    assert await store.tally(session) == Tally()
+    for failed in (True, False):
+        claim = await claimed(store, session)
+        made = watched(claim, failed=failed)
+        await store.finish(claim, made)
+        await store.finish(claim, made)
+    await told(store, session, 1)  # nobody watches any more
+    expected = (Mark(True, None, False), Mark(False, None, False))
+    assert (await store.tally(session)).marks == expected
+
+
+async def test_of_a_metric_the_last_value_counts(store: SessionStore) -> None:
+    session = (await store.create(None, None)).id
+    await store.post(session, {"quests": 2, "minutes-played": 14.123456789012345})
+    await store.post(session, {"quests": 3, "quests-again": 1e-300})
+    assert (await store.tally(session)).metrics == {
+        "quests": 3.0,
+        "quests-again": 1e-300,
+        "minutes-played": 14.123456789012345,
+    }
+
+
+async def test_a_session_has_so_many_metrics_and_no_more(store: SessionStore) -> None:
+    session = (await store.create(None, None)).id
+    full = {f"m{at}": float(at) for at in range(MAX_METRICS)}
+    await store.post(session, full)
+    with pytest.raises(MetricsFullError):
+        await store.post(session, {"m0": 7.0, "another": 1.0})
+    assert (await store.tally(session)).metrics == full
+    await store.post(session, {"m0": 7.0})
+
+
+async def test_of_a_deleted_session_nothing_is_told_or_taken(store: SessionStore) -> None:
+    session = (await store.create(None, None)).id
+    await store.post(session, {"quests": 2})
+    await store.delete(session)
+    for ask in (store.tally(session), store.post(session, {"quests": 3})):
+        with pytest.raises(SessionDeletedError):
+            await ask

@@ -1,0 +1,69 @@
+"""What the turns of a session come to that is watched in an arm of a rollout.
+
+Each turn carries its own mark, which its decision was logged with, so that it counts once however
+often it is noted, whoever tells it; nothing is kept that would have to be added to.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from crds.observations import FALLBACKS, MEMBER_ERRORS, MEMBER_SLOW
+from runtime.audit import Record
+
+#: Metrics that a game may post of one session.
+MAX_METRICS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What one turn counts as."""
+
+    #: Whether the call of the member that is tried out failed. None: there was none.
+    failed: bool | None
+    #: Whether it took longer than it should. None: nobody knows.
+    slow: bool | None
+    #: Whether the game got a declared line.
+    fallback: bool
+
+    @classmethod
+    def of(cls, record: Record) -> "Mark | None":
+        """The mark of a decision. None: it is not watched."""
+        if record.watched is None:
+            return None
+        fallback = record.result.outcome in ("Fallback", "Abstained")
+        return cls(record.watched.failed, record.watched.slow, fallback)
+
+    @classmethod
+    def read(cls, text: str) -> "Mark":
+        """The mark that a store has kept."""
+        return cls(*json.loads(text))
+
+    @property
+    def text(self) -> str:
+        """As a store keeps it."""
+        return json.dumps([self.failed, self.slow, self.fallback])
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What is known of one session."""
+
+    #: Of its turns that are watched.
+    marks: tuple[Mark, ...] = ()
+    #: What the game has posted, by name.
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """By metric, in its unit; what is not known is left out."""
+        failed = [mark.failed for mark in self.marks if mark.failed is not None]
+        slow = [mark.slow for mark in self.marks if mark.slow is not None]
+        counted = dict(self.metrics)
+        if failed:
+            counted[MEMBER_ERRORS] = float(any(failed))
+        if slow:
+            counted[MEMBER_SLOW] = sum(slow) / len(slow)
+        if self.marks:
+            counted[FALLBACKS] = float(any(mark.fallback for mark in self.marks))
+        return counted

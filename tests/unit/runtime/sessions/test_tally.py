@@ -1,0 +1,52 @@
+"""What the turns of a watched session add up to."""
+
+from crds.observations import FALLBACKS, MEMBER_ERRORS, MEMBER_SLOW
+from runtime.audit.record import Watched
+from runtime.sessions.tally import Mark, Tally
+from tests.unit.runtime.sessions.records import record
+
+
+def test_one_failed_call_makes_a_session_one_with_errors() -> None:
+    marks = (Mark(False, None, False), Mark(True, None, False), Mark(None, None, False))
+    assert Tally(marks).values == {MEMBER_ERRORS: 1.0, FALLBACKS: 0.0}
+    assert Tally(marks[:1]).values[MEMBER_ERRORS] == 0.0
+
+
+def test_slow_is_the_share_of_the_calls_of_which_it_is_known() -> None:
+    marks = (
+        Mark(False, True, False),
+        Mark(True, None, False),
+        Mark(False, False, False),
+        Mark(False, False, False),
+    )
+    assert Tally(marks).values[MEMBER_SLOW] == 1 / 3
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    assert Tally().values == {}
+    assert Tally((Mark(None, None, True),)).values == {FALLBACKS: 1.0}
+
+
+def test_what_a_game_posts_stands_beside_it() -> None:
+    assert Tally((), {"minutes-played": 14.5}).values == {"minutes-played": 14.5}
+
+
+def test_a_mark_is_read_as_it_was_written() -> None:
+    for mark in (Mark(None, None, True), Mark(True, False, False)):
+        assert Mark.read(mark.text) == mark
+
+
+def test_a_turn_has_a_mark_if_its_decision_is_watched() -> None:
+    made = record("s-1", 1)
+    assert Mark.of(made) is None
+    watched = made.model_copy(update={"watched": Watched(failed=True)})
+    assert Mark.of(watched) == Mark(failed=True, slow=None, fallback=False)
+
+
+def test_a_declared_line_is_a_fallback_for_whatever_reason() -> None:
+    made = record("s-1", 1).model_copy(update={"watched": Watched()})
+    for outcome, expected in (("Fallback", True), ("Abstained", True), ("BestMember", False)):
+        result = made.result.model_copy(update={"outcome": outcome})
+        mark = Mark.of(made.model_copy(update={"result": result}))
+        assert mark is not None
+        assert mark.fallback is expected
