@@ -255,7 +255,10 @@ class Watched(Model):
 
     failed: Annotated[
         bool | None,
-        Field(description="Whether the call of it failed, or it was out. Absent: nobody asked it."),
+        Field(
+            description="Whether the call of it failed, or it was out. Absent: nobody asked it, or "
+            "it was cut off."
+        ),
     ] = None
     slow: Annotated[
         bool | None,

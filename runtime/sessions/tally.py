@@ -19,7 +19,7 @@ MAX_METRICS = 16
 class Mark:
     """What one turn counts as."""
 
-    #: Whether the call of the member that is tried out failed. None: there was none.
+    #: Whether the call of the member that is tried out failed. None: nobody knows.
     failed: bool | None
     #: Whether it took longer than it should. None: nobody knows.
     slow: bool | None

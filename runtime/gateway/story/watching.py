@@ -81,12 +81,13 @@ def seen(candidates: Sequence[Candidate], split: Split) -> Watched:
     if found is None or _unpaid(found):
         return Watched()
     first = found.tries[0] if found.tries else found
+    failed = None if first.state == "Cancelled" else first.state != "Answered"
     slow: bool | None = None
     if split.slow_above_ms is not None and first.state != "Skipped":
         above = first.latency_ms > split.slow_above_ms
         # One that failed or was cut off would have taken longer, nobody knows how much.
         slow = above if above or first.state == "Answered" else None
-    return Watched(failed=first.state in ("Failed", "Skipped"), slow=slow)
+    return Watched(failed=failed, slow=slow)
 
 
 def _unpaid(candidate: Candidate) -> bool:
