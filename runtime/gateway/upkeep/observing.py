@@ -83,12 +83,15 @@ class Observing:
         due = [each for each in pending if each.settled <= at]
         for first in range(0, len(due), _AT_ONCE):
             batch = due[first : first + _AT_ONCE]
-            results = await asyncio.gather(
-                *(self._add_up(each, at) for each in batch), return_exceptions=True
+            values = await asyncio.gather(*map(self._values, batch))
+            # In the order in which they began, whoever was read first: so they are paired.
+            await asyncio.gather(
+                *(
+                    self._log.note(_outcome(each, found, at))
+                    for each, found in zip(batch, values, strict=True)
+                    if found is not None
+                )
             )
-            for failure in results:
-                if failure is not None:
-                    raise failure
 
     async def find(self, origin: str, rollout: str, after: int, limit: int) -> Observations:
         """What the log says of a rollout after an entry, -1 for all of it, from the oldest on.
@@ -105,24 +108,18 @@ class Observing:
             log=origin, rollout=rollout, observations=found, through=through, more=more
         )
 
-    async def _add_up(self, session: AssignedEntry, at: str) -> None:
-        values: dict[str, float] = {}
-        with suppress(SessionDeletedError, UnknownSessionError):  # nobody knows any more
+    async def _values(self, session: AssignedEntry) -> dict[str, float] | None:
+        """What a session came to; nothing where nobody knows any more. None: it is not to be
+        counted. It asked nothing, so that its arm never touched it and it says nothing of either.
+        """
+        try:
             tally = await self._sessions.tally(session.session)
-            if tally == Tally():
-                # Nothing was asked, so that its arm never touched it: it says nothing of either.
-                self._log.observed.drop(session.rollout, session.session)
-                return
-            values = tally.values
-        await self._log.note(
-            SessionOutcomeEntry(
-                time=at,
-                session=session.session,
-                rollout=session.rollout,
-                arm=session.arm,
-                values=values,
-            )
-        )
+        except (SessionDeletedError, UnknownSessionError):
+            return {}
+        if tally == Tally():
+            self._log.observed.drop(session.rollout, session.session)
+            return None
+        return tally.values
 
     def _read(self, numbers: list[int]) -> list[Observation]:
         found: list[Observation] = []
@@ -148,3 +145,13 @@ class Observing:
                 log.warning("not_added_up", reason=str(error))
                 pause = RETRY_SECONDS
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  (jitter)
+
+
+def _outcome(session: AssignedEntry, values: dict[str, float], at: str) -> SessionOutcomeEntry:
+    return SessionOutcomeEntry(
+        time=at,
+        session=session.session,
+        rollout=session.rollout,
+        arm=session.arm,
+        values=values,
+    )
