@@ -13,6 +13,8 @@ from runtime.audit import Record
 
 #: Metrics that a game may post of one session.
 MAX_METRICS = 16
+#: Kept beside them, where nothing came of a turn: the game went away, or an error was the answer.
+IN_VAIN = {"_in_vain": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,16 @@ class Tally:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
     @property
+    def asked(self) -> bool:
+        """Whether its arm was ever to answer. Else the session says nothing of it."""
+        return bool(self.marks or self.metrics)
+
+    @property
     def values(self) -> dict[str, float]:
         """By metric, in its unit; what is not known is left out."""
         failed = [mark.failed for mark in self.marks if mark.failed is not None]
         slow = [mark.slow for mark in self.marks if mark.slow is not None]
-        counted = dict(self.metrics)
+        counted = {name: value for name, value in self.metrics.items() if name not in IN_VAIN}
         if failed:
             counted[MEMBER_ERRORS] = float(any(failed))
         if slow:

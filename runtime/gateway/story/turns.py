@@ -14,6 +14,7 @@ from runtime.sessions import (
     StoreUnavailableError,
     TurnLostError,
 )
+from runtime.sessions.tally import IN_VAIN
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +60,11 @@ class Turns:
             await self._sessions.release(claim)
         except StoreUnavailableError as error:
             log.warning("claim_not_released", session=claim.session.id, reason=str(error))
+        if claim.session.arm is not None:
+            try:
+                await self._sessions.post(claim.session.id, IN_VAIN)
+            except Exception as error:  # why nothing came of the turn matters more
+                log.warning("not_observed", session=claim.session.id, reason=str(error))
 
 
 class _Hold:

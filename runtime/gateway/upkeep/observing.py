@@ -27,7 +27,6 @@ from runtime.sessions import (
     StoreUnavailableError,
     UnknownSessionError,
 )
-from runtime.sessions.tally import Tally
 
 log = structlog.get_logger(__name__)
 
@@ -116,7 +115,7 @@ class Observing:
             tally = await self._sessions.tally(session.session)
         except (SessionDeletedError, UnknownSessionError):
             return {}
-        if tally == Tally():
+        if not tally.asked:
             self._log.observed.drop(session.rollout, session.session)
             return None
         return tally.values

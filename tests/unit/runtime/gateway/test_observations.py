@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from crds.observations import Observations
-from runtime.audit import Record
+from runtime.audit import Candidate, Record
 from runtime.audit.kinds import MetricsEntry
+from runtime.gateway.story.inquiry import Inquiry, Question
+from runtime.limits.visits import Visit
 from runtime.sessions.tally import MAX_METRICS, Mark
+from runtime.tracing import trace_of
 from tests.unit.runtime.gateway.test_rollout import NEW, route, split
 from tests.unit.runtime.stubs.engine import Stub, running
 from tests.unit.runtime.stubs.gateway import House, house, serving
@@ -120,20 +123,37 @@ async def test_a_settled_vote_waits_for_whom_is_tried_out_until_he_is_slow(home:
 
 async def test_a_settled_vote_hears_an_answer_that_comes_before_that(home: House) -> None:
     await roll_out(home, slowAboveMs=4000)
-    alone = [asyncio.Event(), asyncio.Event()]
-    home.stubs[1].pause = alone[0].wait
-    home.stubs[3].pause = alone[1].wait
-    for arm, event, stub in (("Baseline", alone[0], 1), ("Canary", alone[1], 3)):
-        told: list[str] = []
+    for arm, stub in (("Canary", home.stubs[3]), ("Baseline", home.stubs[1])):
+        stub.behaviour = "slow"
+        heard: list[str] = []
+
+        def hear(candidate: Candidate, stub: Stub = stub, heard: list[str] = heard) -> None:
+            heard.append(candidate.member)
+            if len(heard) == 2:
+                stub.release.set()
+
         session = await session_in(home, arm)
-        inquiry = asyncio.create_task(home.decide(session, **ASK))
-        await eventually(lambda stub=stub: home.stubs[stub].asked)  # type: ignore[misc]
-        event.set()
-        record = await read(home, (await inquiry)["id"])
-        told.append(record.candidates[1].state)
-        assert told == ["Answered"]
+        asked = Question("Open the gate?", ("yes", "no"), None)
+        inquiry = Inquiry(session, asked, trace_of(None), Visit(), watch=hear)
+        record = await home.gateway.teller.decide(inquiry)
+        assert heard[-1] == "oracle"
+        assert record.candidates[1].state == "Answered"
         assert record.watched is not None
         assert (record.watched.failed, record.watched.slow) == (False, False)
+
+
+async def test_a_session_whose_player_gave_up_waiting_is_no_good_sign(home: House) -> None:
+    await roll_out(home)
+    home.stubs[3].behaviour = "hang"
+    session = await session_in(home, "Canary")
+    asking = asyncio.create_task(home.decide(session, **ASK))
+    await eventually(lambda: home.stubs[3].asked)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    await eventually(lambda: home.stubs[3].cancelled)
+    await due(home)
+    outcome = (await observed(home)).observations[-1]
+    assert (outcome.kind, outcome.arm, outcome.values) == ("Outcome", "Canary", {})
 
 
 async def test_nobody_waits_in_sessions_that_are_not_watched(home: House) -> None:

@@ -2,7 +2,7 @@
 
 from crds.observations import FALLBACKS, MEMBER_ERRORS, MEMBER_SLOW
 from runtime.audit.record import Watched
-from runtime.sessions.tally import Mark, Tally
+from runtime.sessions.tally import IN_VAIN, Mark, Tally
 from tests.unit.runtime.sessions.records import record
 
 
@@ -29,6 +29,12 @@ def test_what_is_not_known_is_left_out() -> None:
 
 def test_what_a_game_posts_stands_beside_it() -> None:
     assert Tally((), {"minutes-played": 14.5}).values == {"minutes-played": 14.5}
+
+
+def test_a_session_whose_turns_came_to_nothing_asked_all_the_same() -> None:
+    assert not Tally().asked
+    assert Tally((), IN_VAIN).asked
+    assert Tally((), IN_VAIN).values == {}
 
 
 def test_a_mark_is_read_as_it_was_written() -> None:
