@@ -9,6 +9,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    WithJsonSchema,
     field_validator,
 )
 
@@ -123,15 +124,22 @@ def _not_our_own(name: str) -> str:
     return name
 
 
-MetricName = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"),
-    AfterValidator(_not_our_own),
-]
+_METRIC = r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
+_MetricName = Annotated[str, StringConstraints(pattern=_METRIC), AfterValidator(_not_our_own)]
 #: By name, and no more than a session may have.
 MetricsRequest = Annotated[
-    dict[MetricName, Annotated[float, Field(allow_inf_nan=False, strict=True)]],
+    dict[_MetricName, Annotated[float, Field(allow_inf_nan=False, strict=True)]],
     Field(min_length=1, max_length=MAX_METRICS),
+    WithJsonSchema(
+        {
+            "title": "MetricsRequest",
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": MAX_METRICS,
+            "propertyNames": {"pattern": _METRIC, "not": {"enum": list(BUILT_IN)}},
+            "additionalProperties": {"type": "number"},
+        }
+    ),
 ]
 
 
