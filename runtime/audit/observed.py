@@ -50,7 +50,7 @@ class Observed:
 
     def pending(self, rollout: str) -> list[AssignedEntry]:
         """The sessions of a rollout that have no outcome yet."""
-        return list(self._pending.get(rollout, {}).values())
+        return list(self._pending.get(rollout, {}).copy().values())  # which is whole, beside writes
 
     def drop(self, rollout: str, session: str) -> None:
         """Expect no outcome of that session, until the log is opened again."""

@@ -36,8 +36,10 @@ SECONDS = 1.0
 RETRY_SECONDS = 10.0
 #: Sessions that are added up at the same time.
 _AT_ONCE = 32
-#: Observations in one answer.
-MAX_OBSERVATIONS = 2000
+#: Observations in one answer, and how long it may be; games name metrics as they like.
+MAX_OBSERVATIONS, MAX_BYTES = 2000, 1024 * 1024
+#: Bytes of one without its values.
+_EACH = 100
 
 
 class Observing:
@@ -83,14 +85,19 @@ class Observing:
         for first in range(0, len(due), _AT_ONCE):
             batch = due[first : first + _AT_ONCE]
             values = await asyncio.gather(*map(self._values, batch))
-            # In the order in which they began, whoever was read first: so they are paired.
-            await asyncio.gather(
+            # In the order in which they began, since so they are paired. All are waited for whatever
+            # fails: the next look must not find one that is still being written.
+            written = await asyncio.gather(
                 *(
                     self._log.note(_outcome(each, found, at))
                     for each, found in zip(batch, values, strict=True)
                     if found is not None
-                )
+                ),
+                return_exceptions=True,
             )
+            for failure in written:
+                if isinstance(failure, BaseException):
+                    raise failure
 
     async def find(self, origin: str, rollout: str, after: int, limit: int) -> Observations:
         """What the log says of a rollout after an entry, -1 for all of it, from the oldest on.
@@ -103,6 +110,9 @@ class Observing:
         """
         numbers, through, more = self._log.observed.after(rollout, after, limit)
         found = await asyncio.to_thread(self._read, numbers)
+        fits = _fitting(found)
+        if fits < len(found):
+            found, through, more = found[:fits], found[fits - 1].sequence, True
         return Observations(
             log=origin, rollout=rollout, observations=found, through=through, more=more
         )
@@ -144,6 +154,16 @@ class Observing:
                 log.warning("not_added_up", reason=str(error))
                 pause = RETRY_SECONDS
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  (jitter)
+
+
+def _fitting(observations: list[Observation]) -> int:
+    """How many of them one answer holds; one at least. A value has its name and 25 digits."""
+    room = MAX_BYTES
+    for at, each in enumerate(observations):
+        room -= _EACH + sum(len(name) + 30 for name in each.values)
+        if room < 0:
+            return max(1, at)
+    return len(observations)
 
 
 def _outcome(session: AssignedEntry, values: dict[str, float], at: str) -> SessionOutcomeEntry:

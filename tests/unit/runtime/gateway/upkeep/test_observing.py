@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from crds.observations import Observation
 from crds.routes import RouteTable
 from runtime.audit import DecisionLog, Record
-from runtime.audit.kinds import AssignedEntry
+from runtime.audit.kinds import AssignedEntry, SessionOutcomeEntry
 from runtime.audit.log import rfc3339
 from runtime.audit.record import Watched
 from runtime.gateway.upkeep.observing import Observing
@@ -167,6 +167,42 @@ async def test_a_store_that_does_not_answer_puts_an_outcome_off(
     assert not await volume.outcomes()
     await volume.observing.look(DUE)
     assert len(await volume.outcomes()) == 1
+
+
+async def test_an_answer_is_no_longer_than_may_be_and_the_next_goes_on(
+    volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.gateway.upkeep.observing.MAX_BYTES", 350)
+    for _ in range(5):
+        await volume.begin("Canary")
+    seen, after, more = [], -1, True
+    while more:
+        page = await volume.observing.find("log", "r1", after, 2000)
+        assert len(page.model_dump_json()) < 600
+        seen += [each.sequence for each in page.observations]
+        after, more = page.through, page.more
+    assert seen == list(range(5))
+
+
+async def test_a_volume_that_refuses_makes_no_outcome_twice(
+    volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for arm in ARMS:
+        await volume.turn(await volume.begin(arm))
+    note, refused = volume.log.note, [OSError(28, "no space")]
+
+    async def first_refused(entry: SessionOutcomeEntry) -> SessionOutcomeEntry:
+        if refused:
+            raise refused.pop()
+        await asyncio.sleep(0)
+        return await note(entry)
+
+    monkeypatch.setattr(volume.log, "note", first_refused)
+    with pytest.raises(OSError, match="no space"):
+        await volume.observing.look(DUE)
+    assert len(await volume.outcomes()) == 1
+    await volume.observing.look(DUE)
+    assert sorted(each.arm for each in await volume.outcomes()) == ["Baseline", "Canary"]
 
 
 #: A session, whether its call fails, and what happens to the gateway on the way.
