@@ -60,6 +60,7 @@ class Turns:
             await self._sessions.release(claim)
         except StoreUnavailableError as error:
             log.warning("claim_not_released", session=claim.session.id, reason=str(error))
+            return
         if claim.session.arm is not None:
             try:
                 await self._sessions.post(claim.session.id, IN_VAIN)

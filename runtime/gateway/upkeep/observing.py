@@ -85,8 +85,8 @@ class Observing:
         for first in range(0, len(due), _AT_ONCE):
             batch = due[first : first + _AT_ONCE]
             values = await asyncio.gather(*map(self._values, batch))
-            # In the order in which they began, since so they are paired. All are waited for whatever
-            # fails: the next look must not find one that is still being written.
+            # In the order in which they began, since so they are paired. All are waited for: the
+            # next look must not find one that is still being written.
             written = await asyncio.gather(
                 *(
                     self._log.note(_outcome(each, found, at))
