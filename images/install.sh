@@ -14,7 +14,9 @@ done
 rm -rf "$lib/bin"
 find "$lib" -depth -type d \( -name tests -o -name __pycache__ \) -exec rm -rf {} +
 find "$lib" -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.c' \) -delete
-find "$lib" -type f \( -name '*.so' -o -name '*.so.*' \) -exec strip --strip-unneeded {} +
+# Not in *.libs: strip leaves what patchelf moved there so that it cannot be loaded.
+find "$lib" -type d -name '*.libs' -prune -o \
+    -type f \( -name '*.so' -o -name '*.so.*' \) -exec strip --strip-unneeded {} +
 
 # With a read-only root nothing can be compiled later. Unchecked: a copy's time stamps do not matter.
 python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash "$lib"
