@@ -50,7 +50,7 @@ check: $(VENV)/.ready ## Lint, types, import arrows, generated files, documentat
 .PHONY: unit
 unit: $(VENV)/.ready ## Unit tests: nothing but this checkout, under a minute
 	@echo "==> unit tests"
-	@$(BIN)/pytest -q tests/unit -m "not soak and not peers"
+	@$(BIN)/pytest -q -n auto --maxprocesses 4 tests/unit -m "not soak and not peers"
 
 .PHONY: process-tests
 process-tests: $(VENV)/.ready packages ## Tests that start processes and kill them: gateways, engines, Redis
