@@ -2,8 +2,8 @@
 kinder than a timeout."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 
 class OverloadedError(Exception):
@@ -16,8 +16,25 @@ class Admission:
     def __init__(self, places: int, queue: int) -> None:
         self._places = asyncio.Semaphore(places)
         self._queue = queue
+        self._room = places + queue
         self.waiting = 0
         self.inside = 0
+
+    @contextmanager
+    def door(self) -> Iterator[None]:
+        """Be one of as many as may be inside or wait. Beyond that nothing is asked of a store: it
+        would have no time left for the turns that are being told.
+
+        Raises:
+            OverloadedError: there is no room.
+        """
+        if self._room <= 0:
+            raise OverloadedError(f"{self.inside} decisions run and {self.waiting} wait")
+        self._room -= 1
+        try:
+            yield
+        finally:
+            self._room += 1
 
     @asynccontextmanager
     async def place(self, patience: float) -> AsyncGenerator[None, None]:

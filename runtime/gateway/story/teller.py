@@ -86,7 +86,7 @@ class Teller:
             LedgerAwayError: nobody can say whether there is money.
             TurnUnderWayError: another turn of the session is being told.
             TurnLostError: this turn took so long that another one took its place.
-            OverloadedError: no place came free in time.
+            OverloadedError: there is no room, or no place came free in time.
             StoreUnavailableError: the session store does not answer.
             RecordElsewhereError: the decision under this key cannot be read now.
             OSError, sqlite3.Error, BacklogFullError: the volume refused; no decision was made.
@@ -109,6 +109,10 @@ class Teller:
         raise KeyReusedError(inquiry.key)
 
     async def _next(self, inquiry: Inquiry) -> Record:
+        with self._admission.door():
+            return await self._inside(inquiry)
+
+    async def _inside(self, inquiry: Inquiry) -> Record:
         config, table = self._following.config, self._following.routes
         if config is None:
             raise NotConfiguredError

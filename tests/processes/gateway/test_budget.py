@@ -25,6 +25,8 @@ from tests.unit.runtime.stubs.redis import free_port
 
 REPLICAS = 3
 TOKENS = 100
+#: Of a client that is told to come again.
+MAX_PAUSE_SECONDS = 60
 #: Micro-dollars of one answer: so many tokens at ten dollars for a million.
 PRICE = 10 * TOKENS
 #: Ten thousand requests at a budget for a thousand in `make soak`.
@@ -54,14 +56,13 @@ def told(folder: Path, url: str, afforded: int) -> None:
 
 
 @asynccontextmanager
-async def replicas(folder: Path, url: str, requests: int) -> AsyncIterator[list[str]]:
-    """Their addresses. All requests may wait at one of them."""
+async def replicas(folder: Path, url: str) -> AsyncIterator[list[str]]:
+    """Their addresses."""
     (folder / "redis").write_text(url)
     ports = [free_port() for _ in range(REPLICAS)]
     environment = {
         "FABULA_REDIS_URL_FILE": str(folder / "redis"),
         "FABULA_STORYTELLER": "bard",
-        "FABULA_MAX_WAITING": str(requests),
         "FABULA_LOG_LEVEL": "error",
     }
     made = await asyncio.gather(
@@ -82,12 +83,14 @@ async def persist(
 ) -> dict[str, Any]:
     """An answer, asked for again with the same key while a gateway has too much to do."""
     headers = {"idempotency-key": key}
-    while True:
+    for attempt in itertools.count():
         async with http.post(url, json=body, headers=headers) as answer:
             if answer.status in (200, 201):
                 return dict(await answer.json())
             assert answer.status in (409, 503), await answer.text()
-        await asyncio.sleep(random.uniform(0.5, 1.5) * int(answer.headers["retry-after"]))
+        pause = min(MAX_PAUSE_SECONDS, int(answer.headers["retry-after"]) * 2**attempt)
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+    raise AssertionError
 
 
 async def begin(http: aiohttp.ClientSession, gateway: str, places: asyncio.Semaphore) -> str:
@@ -149,7 +152,7 @@ async def playing(folder: Path, redis: str, afforded: int, *, vary: bool) -> Asy
         told(folder, url, afforded)
         async with (
             Redis.from_url(redis, decode_responses=True) as client,
-            replicas(folder, redis, requests) as gateways,
+            replicas(folder, redis) as gateways,
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None)
             ) as http,
