@@ -14,8 +14,26 @@ from runtime.gateway.interfaces.models import MAX_CONTEXT_DEPTH, depth
 def filter_body(context: schemathesis.HookContext, body: Any) -> bool:
     """Whether the document says all that there is to say about this body."""
     return not isinstance(body, dict) or (
-        _options_differ(body) and _is_flat(body) and _can_be_voted_on(body)
+        _is_trimmed(body) and _options_differ(body) and _is_flat(body) and _can_be_voted_on(body)
     )
+
+
+@schemathesis.hook
+def filter_query(context: schemathesis.HookContext, query: dict[str, Any] | None) -> bool:
+    """Whether no text in it reads as a whole number, as ``+0.0`` does."""
+    return not any(_is_whole(each) for each in (query or {}).values() if isinstance(each, str))
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        return float(text).is_integer()
+    except ValueError:
+        return False
+
+
+def _is_trimmed(body: dict[str, Any]) -> bool:
+    """Words are taken without the spaces around them, and then counted."""
+    return all(each == each.strip() for each in body.values() if isinstance(each, str))
 
 
 def _options_differ(body: dict[str, Any]) -> bool:
