@@ -90,7 +90,7 @@ def ends(kube: Kube, phase: str, seconds: float) -> Object:
     ],
     ids=["empty", "slow"],
 )
-def test_a_worse_model_is_rolled_back_and_nobody_else_has_seen_it(
+def test_what_is_worse_goes_back(
     kube: Kube, game: Game, fault: tuple[str, ...], turns: int, metric: str
 ) -> None:
     old, new = begin(kube, *fault)

@@ -51,7 +51,7 @@ def test_a_model_is_fetched_once_and_two_members_answer_with_it(kube: Kube, game
 
 def test_wrong_bytes_are_told_and_the_old_model_goes_on(kube: Kube, game: Game) -> None:
     shelf.run(kube)
-    kube.apply(worlds.world(), worlds.ensemble(worlds.engine("one")), worlds.storyteller())
+    kube.apply(worlds.world(), ensemble(worlds.engine("one")), worlds.storyteller())
     kube.ready()
     before = kube.engines()["one"]
     kube.apply(ensemble(voice("one", f"sha256:{'0' * 64}")))
