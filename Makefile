@@ -48,7 +48,7 @@ check: $(VENV)/.ready ## Lint, types, import arrows, generated files, documentat
 	@echo "==> docs";    NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q --strict -d $(or $(TMPDIR),/tmp)/fabula-docs-check
 
 .PHONY: unit
-unit: $(VENV)/.ready ## Unit tests: nothing but this checkout, under a minute
+unit: $(VENV)/.ready ## Unit tests: nothing but this checkout, a minute or two
 	@echo "==> unit tests"
 	@$(BIN)/pytest -q -n auto --maxprocesses 4 tests/unit -m "not soak and not peers"
 

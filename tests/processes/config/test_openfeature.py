@@ -13,12 +13,12 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
 
-from tests.unit.runtime.config.process import process
+from tests.processes.config.process import process
 from tests.unit.runtime.config.serving import with_gold, write_config
 from tests.unit.runtime.config.test_callers import keep
 from tests.unit.runtime.stubs.waiting import until
 
-PAGE = Path(__file__).parents[4] / "docs/how-to/tunables.md"
+PAGE = Path(__file__).parents[3] / "docs/how-to/tunables.md"
 MARA = EvaluationContext(targeting_key="s-1", attributes={"level": 7})
 #: Seconds from the operator's word to the game's.
 SOON = 2.0

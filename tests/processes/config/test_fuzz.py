@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.runtime.config.process import process
+from tests.processes.config.process import process
 from tests.unit.runtime.config.serving import write_config
 from tests.unit.runtime.config.test_callers import keep
 
@@ -33,7 +33,7 @@ async def test_schemathesis_finds_nothing(tmp_path: Path, phases: str, examples:
             "--generation-database=none", "--request-timeout=60", "--continue-on-failure",
             "--suppress-health-check=all",
             env=dict(os.environ),
-            cwd=HERE.parents[3],
+            cwd=HERE.parents[2],
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
