@@ -192,7 +192,7 @@ async def test_whatever_answers_cost_the_cap_is_never_passed(
         looks = set()
         while not outcomes.done():
             looks.add(await balance(client))
-        assert len(looks) > 10
+        assert len(looks) > 2  # it was seen on the way, however busy this process is
         assert max(map(sum, looks)) <= afforded * PRICE
         assert (await outcomes).count("Vote") >= afforded
         spent, reserved = await balance(client)
