@@ -73,7 +73,9 @@ async def _tell(store: SqliteSessions, session: str, key: str | None, back: int 
         return
     record = of(claim) if key is None else of(claim, key=key)
     if back is not None:
-        chapter, first = claim.session.chapter + 1, max(1, claim.number - back)
+        # A chapter carries over turns of the last one, never older ones.
+        first = max(claim.session.first_turn, claim.number - back)
+        chapter = claim.session.chapter + 1
         place = Place(turn=claim.number, chapter=chapter, first_turn=first, cast="them")
         record = record.model_copy(update={"place": place})
     else:
