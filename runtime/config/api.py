@@ -2,11 +2,10 @@
 
 import asyncio
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from fastapi.responses import PlainTextResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi.responses import Response
 
 from runtime.config import examples
 from runtime.config.admitted import Admitted
@@ -14,6 +13,7 @@ from runtime.config.etags import as_json, etag, matches
 from runtime.config.evaluation import Target
 from runtime.config.models import ConfigView, IfNoneMatch, TunableList
 from runtime.config.service import ConfigService
+from runtime.web.probes import Words, probes
 
 MAX_WAIT = 30
 
@@ -85,52 +85,16 @@ def games(service: ConfigService) -> APIRouter:
     return router
 
 
-def probes(service: ConfigService) -> APIRouter:
+def health(service: ConfigService) -> APIRouter:
     """What Kubernetes and Prometheus call."""
-    router = APIRouter(tags=["service"])
-    ok: dict[int | str, Any] = {200: {"content": {"text/plain": {"example": "ok"}}}}
-
-    @router.get(
-        "/livez",
-        summary="Is the process alive",
-        response_class=PlainTextResponse,
-        responses=ok,
+    words = Words(
+        tag="service",
+        live="Always `ok`.",
+        ready="`ok` when it is configured and not being stopped.",
+        metrics="Answers, refusals, and who waits.",
+        metric="fabula_config_tunables 3.0",
     )
-    async def livez() -> PlainTextResponse:
-        """Always `ok`."""
-        return PlainTextResponse("ok")
-
-    @router.get(
-        "/readyz",
-        summary="Should clients come here",
-        response_class=PlainTextResponse,
-        responses={
-            **ok,
-            503: {
-                "description": "Not now; the text says why.",
-                "content": {"text/plain": {"example": "waiting for the operator's configuration"}},
-            },
-        },
-    )
-    async def readyz() -> PlainTextResponse:
-        """`ok` when it is configured and not being stopped."""
-        reason = service.unready
-        if reason is not None:
-            return PlainTextResponse(reason, HTTPStatus.SERVICE_UNAVAILABLE)
-        return PlainTextResponse("ok")
-
-    @router.get(
-        "/metrics",
-        summary="Prometheus metrics",
-        response_class=PlainTextResponse,
-        responses={200: {"content": {"text/plain": {"example": "fabula_config_tunables 3.0"}}}},
-    )
-    async def metrics() -> Response:
-        """Answers, refusals, and who waits."""
-        text = generate_latest(service.metrics.registry)
-        return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
-
-    return router
+    return probes(lambda: service.unready, lambda: service.metrics.registry, words)
 
 
 def _view(service: ConfigService, target: Target) -> bytes:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from runtime.config import problems as _problems  # noqa: F401  (registers its words)
-from runtime.config.api import games, probes
+from runtime.config.api import games, health
 from runtime.config.ofrep import as_form, flags
 from runtime.config.service import ConfigService
 from runtime.config.settings import Settings
@@ -33,18 +33,9 @@ def create(settings: Settings) -> tuple[Application, ConfigService]:
         finally:
             await service.close()
 
-    app = Application(
-        title="Fabula configuration service",
-        version="v1",
-        description=_ABOUT,
-        lifespan=lifespan,
-        docs_url=None,  # its page would load scripts from elsewhere
-        redoc_url=None,
-    )
+    app = Application("Fabula configuration service", _ABOUT, lifespan)
     install(app, as_form)
-    app.include_router(games(service))
-    app.include_router(flags(service))
-    app.include_router(probes(service))
+    app.take(games(service), flags(service), health(service))
     app.add_middleware(
         Surroundings, refused=service.metrics.refused, max_bytes=settings.max_request_bytes
     )

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from runtime.gateway.gateway import Gateway
-from runtime.gateway.interfaces.api import games, probes
+from runtime.gateway.interfaces.api import games, health
 from runtime.gateway.interfaces.audit import audits
 from runtime.gateway.interfaces.chat.routes import chat
 from runtime.gateway.interfaces.shortcuts import Shortcut, Shortcuts
@@ -36,26 +36,16 @@ def create(settings: Settings) -> tuple[Application, Gateway]:
         finally:
             await gateway.close()
 
-    app = Application(
-        title="Fabula gateway",
-        version="v1",
-        description=_ABOUT,
-        lifespan=lifespan,
-        docs_url=None,  # its page would load scripts from elsewhere
-        redoc_url=None,
-    )
+    app = Application("Fabula gateway", _ABOUT, lifespan)
     install(app)
     shortcuts: list[Shortcut] = []
-    rooms = (
+    app.take(
         games(gateway, shortcuts),
         audits(gateway),
         chat(gateway, shortcuts),
         sockets(gateway),
-        probes(gateway),
+        health(gateway),
     )
-    for room in rooms:
-        # Taken as they are: include_router would build each again when it is first asked for.
-        app.router.routes += room.routes
     app.add_middleware(Shortcuts, guards=lambda: gateway.guards, ways=shortcuts)
     app.add_middleware(
         Surroundings, refused=gateway.metrics.refused, max_bytes=settings.max_request_bytes

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from pydantic.json_schema import models_json_schema
+from starlette.types import Lifespan
 
 from runtime.web.problems import MEDIA_TYPE, Problem
 
@@ -13,7 +14,29 @@ Words = Mapping[int, tuple[str, str, str]]
 
 
 class Application(FastAPI):
-    """FastAPI, with our problems in the document."""
+    """FastAPI, with our problems in the document.
+
+    Args:
+        title: of the document.
+        about: what it says first.
+        lifespan: opens and closes what answers.
+    """
+
+    def __init__(self, title: str, about: str, lifespan: Lifespan[FastAPI]) -> None:
+        super().__init__(
+            title=title,
+            version="v1",
+            description=about,
+            lifespan=lifespan,
+            docs_url=None,  # its page would load scripts from elsewhere
+            redoc_url=None,
+        )
+
+    def take(self, *rooms: APIRouter) -> None:
+        """Serve routes as they are: include_router would build each again when it is first asked
+        for."""
+        for room in rooms:
+            self.router.routes += room.routes
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""

@@ -6,8 +6,8 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request
-from fastapi.responses import PlainTextResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi.responses import Response
+from prometheus_client import CollectorRegistry
 
 from crds.gateway import GatewayReport
 from crds.observations import Observations
@@ -37,6 +37,7 @@ from runtime.gateway.upkeep.observing import MAX_OBSERVATIONS
 from runtime.limits.visits import Visit
 from runtime.sessions import Session
 from runtime.sessions.store import MAX_BY_PLAYER
+from runtime.web.probes import Words, probes
 
 SessionId = Annotated[
     str, Path(max_length=64, description="Id of a session.", examples=[examples.SESSION_ID])
@@ -363,58 +364,24 @@ def games(gateway: Gateway, shortcuts: list[Shortcut]) -> APIRouter:
     return router
 
 
-def probes(gateway: Gateway) -> APIRouter:
+def health(gateway: Gateway) -> APIRouter:
     """What Kubernetes and Prometheus call."""
-    router = APIRouter(tags=["gateway"])
-
-    @router.get(
-        "/livez",
-        summary="Is the process alive",
-        response_class=PlainTextResponse,
-        responses={200: {"content": {"text/plain": {"example": "ok"}}}},
+    words = Words(
+        tag="gateway",
+        live="Always `ok`: whether members answer is no reason to restart the gateway.",
+        ready="`ok` when it is configured and not being stopped. It needs no member for that: "
+        "without\nany, it answers with the fallback.",
+        metrics="Decisions by outcome, latencies, failures by member, what is in flight.",
+        metric="fabula_gateway_log_records 42.0",
     )
-    async def livez() -> PlainTextResponse:
-        """Always `ok`: whether members answer is no reason to restart the gateway."""
-        return PlainTextResponse("ok")
 
-    @router.get(
-        "/readyz",
-        summary="Should clients come here",
-        response_class=PlainTextResponse,
-        responses={
-            200: {"content": {"text/plain": {"example": "ok"}}},
-            503: {
-                "description": "Not now; the text says why.",
-                "content": {"text/plain": {"example": "waiting for the operator's configuration"}},
-            },
-        },
-    )
-    async def readyz() -> PlainTextResponse:
-        """`ok` when it is configured and not being stopped. It needs no member for that: without
-        any, it answers with the fallback."""
-        reason = gateway.unready
-        if reason is not None:
-            return PlainTextResponse(reason, HTTPStatus.SERVICE_UNAVAILABLE)
-        return PlainTextResponse("ok")
-
-    @router.get(
-        "/metrics",
-        summary="Prometheus metrics",
-        response_class=PlainTextResponse,
-        responses={
-            200: {"content": {"text/plain": {"example": "fabula_gateway_log_records 42.0"}}}
-        },
-    )
-    async def metrics() -> Response:
-        """Decisions by outcome, latencies, failures by member, what is in flight."""
+    def collect() -> CollectorRegistry:
         gateway.metrics.in_flight.set(gateway.admission.inside)
         gateway.metrics.waiting.set(gateway.admission.waiting)
         gateway.metrics.log_records.set(len(gateway.decisions))
-        return Response(
-            generate_latest(gateway.metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST}
-        )
+        return gateway.metrics.registry
 
-    return router
+    return probes(lambda: gateway.unready, collect, words)
 
 
 def wants_fresh(cache_control: str | None) -> bool:
