@@ -1,5 +1,5 @@
 """What a name of MLflow means, and which files it has. A stub speaks its REST API here; the real
-server is asked in tests/peers."""
+server is asked in test_mlflow_server.py."""
 
 import hashlib
 from collections.abc import AsyncIterator
