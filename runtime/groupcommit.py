@@ -31,7 +31,7 @@ class GroupCommit(Generic[Item, Result]):
         self._write = write
         self._bound = bound
         self._pending: list[tuple[Item, asyncio.Future[Result]]] = []
-        self._busy = False
+        self._busy = self._closed = False
         # A queue and a thread, where an executor would take three times as long for each batch.
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
@@ -41,7 +41,9 @@ class GroupCommit(Generic[Item, Result]):
 
         Raises:
             BacklogFullError: the bound is reached; nothing was written.
+            RuntimeError: it was closed.
         """
+        self._check()
         if len(self._pending) >= self._bound:
             raise BacklogFullError(f"{self._bound} writes are waiting")
         loop = asyncio.get_running_loop()
@@ -53,7 +55,12 @@ class GroupCommit(Generic[Item, Result]):
         return await done
 
     async def run(self, work: Callable[[], Found]) -> Found:
-        """Do something in the thread that writes: between two batches, never beside one."""
+        """Do something in the thread that writes: between two batches, never beside one.
+
+        Raises:
+            RuntimeError: it was closed.
+        """
+        self._check()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Found] = loop.create_future()
 
@@ -72,9 +79,14 @@ class GroupCommit(Generic[Item, Result]):
         """Write what is waiting, then end the thread."""
         while self._busy:
             await self.run(lambda: None)
+        self._closed = True
         if self._thread.is_alive():
             self._work.put(None)
             self._thread.join()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise RuntimeError("closed: nothing is written any more")
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._pending = self._pending, []

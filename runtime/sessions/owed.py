@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from runtime.audit import Record
+from runtime.audit.entry import number_of
 from runtime.groupcommit import BacklogFullError
 
 log = structlog.get_logger(__name__)
@@ -60,6 +61,10 @@ class Owed:
     def of(self, session: str) -> bool:
         """Whether a turn of this session still waits."""
         return any(record.session == session for record in self._owed.values())
+
+    def reaches_before(self, entry: int) -> bool:
+        """Whether a turn of a decision before this entry of the log still waits."""
+        return any(number_of(decision) < entry for decision in self._owed)
 
     def owe(self, record: Record) -> None:
         """Offer this turn, a little later and until it is taken."""

@@ -3,6 +3,8 @@
 import sqlite3
 import time
 
+from runtime.sqlite import transaction
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS session (
     id TEXT PRIMARY KEY, created TEXT NOT NULL, touched REAL NOT NULL, player TEXT, context TEXT,
@@ -40,7 +42,11 @@ def prepare(db: sqlite3.Connection) -> None:
     old = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'sessions'")
     if old.fetchone() is None:
         return
-    db.execute("BEGIN IMMEDIATE")
+    with transaction(db):
+        _take_along(db)
+
+
+def _take_along(db: sqlite3.Connection) -> None:
     db.execute(
         "INSERT OR IGNORE INTO session (id, created, touched, player, context) "
         "SELECT id, created, ?, player, context FROM sessions",
@@ -54,4 +60,3 @@ def prepare(db: sqlite3.Connection) -> None:
     )
     db.execute("DROP TABLE sessions")
     db.execute("DROP TABLE turns")
-    db.execute("COMMIT")

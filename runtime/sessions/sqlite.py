@@ -223,8 +223,7 @@ class SqliteSessions:
             sql.session(db, session, self._since())
             return sql.tally(db, session)
 
-        if self._owed.of(session) and not await self._owed.settle():
-            raise BacklogFullError("turns of this session wait for the volume")
+        await self._caught_up(session)
         return await self.read(read)
 
     async def sweep(self, allows: Allows = whatever) -> int:
@@ -270,8 +269,8 @@ class SqliteSessions:
 
     async def _mark(self) -> None:
         """Let the next start read less of the log. What was logged before the mark before this one
-        has been noted by now, or is owed."""
-        if self._log is not None and not len(self._owed):
+        has been noted by now, unless it is owed."""
+        if self._log is not None and not self._owed.reaches_before(self._marked):
             before, self._marked = self._marked, len(self._log)
             await self._change(partial(sql.set_noted, before))
 
@@ -281,13 +280,20 @@ class SqliteSessions:
 
     async def _load(self, session: str) -> Standing:
         """Read a session from the file, as soon as that has all of it."""
-        if self._owed.of(session) and not await self._owed.settle():
-            raise BacklogFullError("turns of this session wait for the volume")
+        await self._caught_up(session)
         changes = self._standings.changes
         found = await self.read(lambda db: sql.standing(db, session, self._since()))
+        known = self._standings.get(session, self._since())
+        if known is not None:  # somebody read it meanwhile, and may have told a turn since
+            return known
         if changes == self._standings.changes:
             self._standings.put(found)
         return found
+
+    async def _caught_up(self, session: str) -> None:
+        """Have the file take what is owed of a session."""
+        if self._owed.of(session) and not await self._owed.settle():
+            raise BacklogFullError("turns of this session wait for the volume")
 
     async def _finish_late(self, session: str, record: Record) -> None:
         """Note a turn of a session that is not in memory, or not as it was claimed. Until the file

@@ -77,3 +77,14 @@ async def test_closing_writes_what_waits() -> None:
     await commit.close()
     await task
     assert seen == [7]
+
+
+async def test_what_is_closed_says_so_and_leaves_nobody_waiting() -> None:
+    commit = GroupCommit[int, int]("test", list)
+    assert await commit.submit(1) == 1
+    await commit.close()
+    await commit.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await commit.submit(2)
+    with pytest.raises(RuntimeError, match="closed"):
+        await commit.run(lambda: None)

@@ -23,7 +23,7 @@ from runtime.sessions import (
 )
 from runtime.sessions.redis import RedisSessions
 from runtime.sessions.store import FACT, MAX_BY_PLAYER, MAX_FACTS
-from runtime.sessions.tally import MAX_METRICS, Mark, Tally
+from runtime.sessions.tally import IN_VAIN, MAX_METRICS, Mark, Tally
 from tests.unit.runtime.sessions.conftest import HOUR, Lifetime
 from tests.unit.runtime.sessions.records import of, record
 from tests.unit.runtime.stubs.waiting import eventually
@@ -423,6 +423,19 @@ async def test_a_session_has_so_many_metrics_and_no_more(store: SessionStore) ->
         await store.post(session, {"m0": 7.0, "another": 1.0})
     assert (await store.tally(session)).metrics == full
     await store.post(session, {"m0": 7.0})
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_turn_in_vain_takes_no_metric_from_the_game(
+    store: SessionStore, first: bool
+) -> None:
+    session = (await store.create(None, None)).id
+    full = {f"m{at}": float(at) for at in range(MAX_METRICS)}
+    for posted in (IN_VAIN, full) if first else (full, IN_VAIN):
+        await store.post(session, posted)
+    assert (await store.tally(session)).metrics == full | IN_VAIN
+    with pytest.raises(MetricsFullError):
+        await store.post(session, {"another": 1.0})
 
 
 async def test_of_a_deleted_session_nothing_is_told_or_taken(store: SessionStore) -> None:

@@ -1,13 +1,19 @@
 """What only the embedded store has: a file of its first version."""
 
+import asyncio
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from runtime.audit import DecisionLog, OutcomeEntry
 from runtime.sessions import Claim, Decided, Summary, TurnUnderWayError
 from runtime.sessions.sqlite import SqliteSessions
 from tests.unit.runtime.sessions.conftest import Lifetime
 from tests.unit.runtime.sessions.records import of, record
+from tests.unit.runtime.stubs.waiting import eventually
 
 FIRST_VERSION = """
 CREATE TABLE sessions (
@@ -137,4 +143,47 @@ async def test_a_file_from_before_arms_gets_them(tmp_path: Path, lifetime: Lifet
     store = SqliteSessions(path, lifetime)
     assert await store.get(old.id) == old
     assert (await store.create(None, None, lambda _: "s:Rest")).arm == "s:Rest"
+    await store.close()
+
+
+async def test_who_reads_slowly_does_not_undo_a_turn_that_was_told_meanwhile(
+    tmp_path: Path, lifetime: Lifetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteSessions(tmp_path / "sessions.db", lifetime)
+    session = (await store.create(None, None)).id
+    may_return, read = asyncio.Event(), store.read
+
+    async def slowly(look: Callable[[sqlite3.Connection], Any]) -> Any:
+        found = await read(look)
+        await may_return.wait()
+        return found
+
+    monkeypatch.setattr(store, "read", slowly)
+    late = asyncio.create_task(store.begin(session, None, 6))
+    await eventually(lambda: session in store._claims)
+    monkeypatch.setattr(store, "read", read)
+    store._let_go(session, store._claims[session][0])  # as if its time were over
+    claim = await store.begin(session, None, 6)
+    assert isinstance(claim, Claim)
+    await store.finish(claim, of(claim))
+    may_return.set()
+    second = await late
+    assert isinstance(second, Claim)
+    assert second.number == 2
+    await store.close()
+
+
+async def test_the_next_start_reads_no_more_for_turns_that_are_owed_lately(
+    tmp_path: Path, lifetime: Lifetime, decisions: DecisionLog
+) -> None:
+    store = SqliteSessions(tmp_path / "sessions.db", lifetime)
+    await store.catch_up(decisions)
+    session = (await store.create(None, None)).id
+    for _ in range(3):
+        claim = await store.begin(session, None, 6)
+        assert isinstance(claim, Claim)
+        record = await decisions.append(of(claim))
+        await store.finish(claim, record)
+    assert not store._owed.reaches_before(0)
+    assert store._owed.reaches_before(1)
     await store.close()
