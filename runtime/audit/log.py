@@ -336,11 +336,10 @@ class DecisionLog:
         for number, (entry, subject) in enumerate(zip(named, subjects, strict=True), first):
             if isinstance(entry, Record) and subject is not None:
                 self._fresh[number] = Stored(number, entry, keys[subject].id)
-        while len(self._fresh) > FRESH:
-            del self._fresh[next(iter(self._fresh))]
-        for number, entry in enumerate(named, first):
             self.observed.take(number, entry)
         self.observed.end = first + len(named)
+        while len(self._fresh) > FRESH:
+            del self._fresh[next(iter(self._fresh))]
         return named
 
     def _read(self, number: int, payload: bytes | None) -> None:

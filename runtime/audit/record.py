@@ -19,6 +19,9 @@ CutBy = Literal["Member", "Client", "Gateway"]
 #: Why a member was asked a second time: it was later than 95 % of its last answers, or it failed.
 Because = Literal["Slow", "Failed"]
 
+#: The part of a session in a rollout.
+Arm = Literal["Canary", "Baseline", "Rest"]
+
 #: Why an answer is not the ensemble's. ``Outvoted``: another had more weight. ``Outweighed``: a
 #: heavier member's words were taken. ``NoWeight``: its member decides nothing. ``Settled``: the
 #: vote was settled without it. ``NotPicked``: a judge took another text. ``Later``: another was
@@ -316,7 +319,7 @@ class Record(Entry):
         Field(description="Salt of the rollout that was under way. Absent: it was in none."),
     ] = None
     arm: Annotated[
-        Literal["Canary", "Baseline", "Rest"] | None,
+        Arm | None,
         Field(
             description="Its part in that rollout: told by the new revision, by the old one to be "
             "held against it, or in neither. Each candidate says its own revision."

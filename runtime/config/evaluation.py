@@ -40,7 +40,8 @@ class Catalogue:
 
     def __init__(self, config: WorldConfig) -> None:
         self.config = config
-        self._values = {tunable.name: tunable.value for tunable in config.tunables}
+        tunables = sorted(config.tunables, key=lambda tunable: tunable.name)
+        self._values = {tunable.name: tunable.value for tunable in tunables}
 
     def evaluate(self, name: str, target: Target) -> Evaluation:
         """The value of one tunable. What everybody gets is the last of the rules, and as yet the
@@ -57,5 +58,5 @@ class Catalogue:
 
     def evaluate_all(self, target: Target) -> Iterator[Evaluation]:
         """Every tunable, by name."""
-        for name in sorted(self._values):
+        for name in self._values:
             yield self.evaluate(name, target)

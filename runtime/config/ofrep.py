@@ -1,6 +1,7 @@
 """The OpenFeature remote evaluation protocol (OFREP 0.2), for the SDKs that games have already: one
 flag at a time, or all of them with an ETag."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from runtime.config.models import (
     IfNoneMatch,
 )
 from runtime.config.service import ConfigService
+from runtime.web.answers import answer
 from runtime.web.problems import Failure
 
 PREFIX = "/ofrep/"
@@ -126,25 +128,22 @@ def target_of(body: bytes) -> Target:
 
 
 def failure(
-    status: HTTPStatus, code: str, details: str, key: str | None = None, **headers: str
+    status: int,
+    code: str,
+    details: str,
+    key: str | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """A failed evaluation."""
     said = EvaluationFailure(key=key[:64] if key else None, error_code=code, error_details=details)
-    return Response(
-        said.model_dump_json(by_alias=True, exclude_none=True),
-        status_code=status,
-        media_type="application/json",
-        headers=headers,
-    )
+    return answer(said, status, headers=headers)
 
 
 def as_form(request: Request, told: Failure) -> Response:
     """A failure in the form that the path's clients read."""
     if not request.url.path.startswith(PREFIX):
         return told.response()
-    said = failure(HTTPStatus(told.problem.status), "GENERAL", told.problem.detail)
-    said.headers.update(told.headers)
-    return said
+    return failure(told.problem.status, "GENERAL", told.problem.detail, headers=told.headers)
 
 
 def _flag(found: Evaluation) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from starlette.routing import Match
 from crds.base import Model
 from runtime.limits.keys import ForbiddenError, UnauthenticatedError
 from runtime.limits.visits import RateLimitedError
+from runtime.web.answers import answer
 from runtime.web.ratelimits import seconds
 
 log = structlog.get_logger(__name__)
@@ -63,12 +64,7 @@ class Failure:
 
     def response(self) -> Response:
         """Over HTTP."""
-        return Response(
-            self.problem.model_dump_json(by_alias=True, exclude_none=True),
-            status_code=self.problem.status,
-            media_type=MEDIA_TYPE,
-            headers=dict(self.headers),
-        )
+        return answer(self.problem, self.problem.status, MEDIA_TYPE, self.headers)
 
 
 def problem(
@@ -135,11 +131,14 @@ def told(error: BaseException) -> Failure:
     )
 
 
+def failure_to(request: Request, error: Exception) -> Failure | None:
+    """What to tell of an exception over HTTP. None: nobody foresaw it."""
+    return of_http(request, error) if isinstance(error, HTTPException) else failure_of(error)
+
+
 def response_to(request: Request, error: Exception) -> Response | None:
     """The response over HTTP. None: nobody foresaw it."""
-    if isinstance(error, HTTPException):
-        return of_http(request, error).response()
-    failure = failure_of(error)
+    failure = failure_to(request, error)
     return None if failure is None else failure.response()
 
 
@@ -152,9 +151,7 @@ def install(app: FastAPI, form: Callable[[Request, Failure], Response] = as_prob
     """Answer every known failure with its problem, or in another form."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        if isinstance(error, HTTPException):
-            return form(request, of_http(request, error))
-        return form(request, told(error))
+        return form(request, failure_to(request, error) or told(error))
 
     for kind in (*_words, HTTPException):
         app.add_exception_handler(kind, answer)

@@ -14,7 +14,7 @@ from crds.observations import Observations
 from runtime.audit import Decision, Record
 from runtime.gateway.gateway import Gateway
 from runtime.gateway.interfaces import examples
-from runtime.gateway.interfaces.answers import DecisionId, answer
+from runtime.gateway.interfaces.answers import DecisionId
 from runtime.gateway.interfaces.guarded import Guarded
 from runtime.gateway.interfaces.models import (
     DecisionList,
@@ -37,6 +37,7 @@ from runtime.gateway.upkeep.observing import MAX_OBSERVATIONS
 from runtime.limits.visits import Visit
 from runtime.sessions import Session
 from runtime.sessions.store import MAX_BY_PLAYER
+from runtime.web.answers import answer
 from runtime.web.probes import Words, probes
 
 SessionId = Annotated[

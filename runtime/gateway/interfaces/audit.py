@@ -16,13 +16,14 @@ from runtime.audit.log import now
 from runtime.audit.proofs import Hash, InclusionProof, encoded
 from runtime.gateway.gateway import Gateway
 from runtime.gateway.interfaces import examples
-from runtime.gateway.interfaces.answers import DecisionId, answer
+from runtime.gateway.interfaces.answers import DecisionId
 from runtime.gateway.interfaces.guarded import Guarded
 from runtime.gateway.interfaces.models import Task
 from runtime.gateway.interfaces.problems import not_everywhere, unknown_decision
 from runtime.gateway.peers import HEADER as PEER
 from runtime.gateway.peers import PeerSilentError
 from runtime.limits.visits import Visit
+from runtime.web.answers import answer
 from runtime.web.problems import problem
 
 Player = Annotated[

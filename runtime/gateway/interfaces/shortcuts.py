@@ -49,7 +49,10 @@ class Shortcuts:
     def __init__(self, app: ASGIApp, guards: Callable[[], Guards], ways: list[Shortcut]) -> None:
         self._app = app
         self._guards = guards
-        self._ways = [(re.compile(way.path), way) for way in ways]
+        self._ways = [
+            (re.compile(way.path), {_header(name): name for name in way.headers}, way)
+            for way in ways
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -77,18 +80,23 @@ class Shortcuts:
 
     def _way(self, scope: Scope) -> tuple[Shortcut | None, dict[str, Any]]:
         if scope["type"] == "http" and scope["method"] == "POST":
-            for path, way in self._ways:
+            for path, names, way in self._ways:
                 match = path.fullmatch(scope["path"])
                 if match is not None:
-                    headers = _usual(scope, way.headers)
+                    headers = _usual(scope, names, way.headers)
                     if headers is not None:
                         return way, {**match.groupdict(), **headers}
         return None, {}
 
 
-def _usual(scope: Scope, wanted: Mapping[str, re.Pattern[str]]) -> dict[str, str | None] | None:
+def _header(argument: str) -> bytes:
+    return argument.replace("_", "-").encode()
+
+
+def _usual(
+    scope: Scope, names: Mapping[bytes, str], wanted: Mapping[str, re.Pattern[str]]
+) -> dict[str, str | None] | None:
     """The values of the headers that the route wants; None: something is unusual about them."""
-    names = {name.replace("_", "-").encode(): name for name in wanted}
     found: dict[str, str | None] = dict.fromkeys(wanted)
     is_json = False
     for header, value in scope["headers"]:

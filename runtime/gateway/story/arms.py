@@ -7,11 +7,10 @@ each rollout has another salt, who was in the last canary says nothing about the
 """
 
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, cast
 
 from crds.routes import RouteTable, Split
-
-Arm = Literal["Canary", "Baseline", "Rest"]
+from runtime.audit.record import Arm
 
 
 def arm_of(unit: str, split: Split) -> Arm:
@@ -33,14 +32,20 @@ def assigned(unit: str, table: RouteTable | None) -> str | None:
     return f"{table.split.salt}:{arm_of(unit, table.split)}"
 
 
+def arm_in(kept: str | None, table: RouteTable | None) -> Arm | None:
+    """The arm that was kept, in the rollout that is under way; None: in none of it."""
+    if kept is None or table is None or table.split is None:
+        return None
+    salt, _, arm = kept.partition(":")
+    return cast("Arm", arm) if salt == table.split.salt else None
+
+
 def in_canary(kept: str | None, table: RouteTable | None) -> bool:
     """Whether it is told by what is tried out."""
-    return table is not None and table.split is not None and kept == f"{table.split.salt}:Canary"
+    return arm_in(kept, table) == "Canary"
 
 
 def recorded(kept: str | None, table: RouteTable | None) -> dict[str, Any]:
     """What a record says: the rollout that is under way and the arm in it, if it has one."""
-    if kept is None or table is None or table.split is None:
-        return {}
-    salt, _, arm = kept.partition(":")
-    return {"rollout": salt, "arm": arm} if salt == table.split.salt else {}
+    arm = arm_in(kept, table)
+    return {} if arm is None or kept is None else {"rollout": kept.partition(":")[0], "arm": arm}

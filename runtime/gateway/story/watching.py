@@ -14,12 +14,12 @@ from runtime.audit import Candidate
 from runtime.audit.kinds import AssignedEntry, WatchedArm
 from runtime.audit.log import rfc3339
 from runtime.audit.record import Watched
+from runtime.gateway.story.arms import arm_in
 from runtime.gateway.story.poll import Held
 from runtime.sessions import Session
 
 #: A decision takes no longer than its ensemble allows, and so long to be noted.
 NOTED_SECONDS = 2.0
-_ARMS: tuple[WatchedArm, ...] = ("Canary", "Baseline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,8 @@ def window(session: Session, table: RouteTable | None, at: datetime | None = Non
         at: when. Default: now.
     """
     split = table.split if table else None
-    if session.arm is None or split is None or split.watched_seconds is None:
-        return None
-    arms: dict[str, WatchedArm] = {f"{split.salt}:{arm}": arm for arm in _ARMS}
-    arm = arms.get(session.arm)
-    if arm is None:
+    arm = arm_in(session.arm, table)
+    if arm is None or arm == "Rest" or split is None or split.watched_seconds is None:
         return None
     begun = datetime.fromisoformat(session.created)
     until = begun + timedelta(seconds=split.watched_seconds)

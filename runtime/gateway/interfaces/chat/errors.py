@@ -10,10 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from pydantic import Field
-from starlette.exceptions import HTTPException
 
 from runtime.gateway.interfaces.chat.request import Wire
-from runtime.web.problems import Failure, Fault, failure_of, of_http, problem
+from runtime.web.problems import Failure, Fault, failure_of, failure_to, problem
 
 _TYPES = {
     HTTPStatus.UNAUTHORIZED: "authentication_error",
@@ -103,10 +102,8 @@ def _failure(request: Request, error: Exception) -> Failure | None:
                 field = ".".join(str(part) for part in first["loc"][1:])
                 return _unsupported(field, f"{field} is not supported here; leave it out")
             return failure_of(error)
-        case HTTPException():
-            return of_http(request, error)
         case _:
-            return failure_of(error)
+            return failure_to(request, error)
 
 
 def _unsupported(field: str, message: str) -> Failure:
