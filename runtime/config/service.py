@@ -11,10 +11,9 @@ from crds.config import CONFIG_KEY, WorldConfig
 from runtime.config.evaluation import Catalogue
 from runtime.config.metrics import Metrics
 from runtime.config.settings import Settings
-from runtime.limits.gcra import Rate
 from runtime.limits.keys import Scope
 from runtime.limits.rates import Counted, EmbeddedRates
-from runtime.limits.visits import Keys, RateLimitedError, Visit
+from runtime.limits.visits import Keys, RateLimitedError, Visit, key_rate
 from runtime.sources import ClusterSource, FileSource, Source
 
 log = structlog.get_logger(__name__)
@@ -107,17 +106,15 @@ class ConfigService:
             RateLimitedError: a limit is reached; the request is not counted.
         """
         config = self.catalogue.config
-        rates = [rate for rate in (config.per_key_per_minute, visit.caller.per_minute) if rate]
-        if not rates:
+        rate = key_rate(config.per_key_per_minute, visit.caller)
+        if rate is None:
             return
-        rate = Rate("perKeyPerMinute", min(rates)).shared_by(config.replicas)
-        ruling = await self._rates.admit([Counted(rate, visit.caller.key or "")])
+        counted = Counted(rate.shared_by(config.replicas), visit.caller.key or "")
+        ruling = await self._rates.admit([counted])
         visit.quotas = ruling.quotas
         if (refused := ruling.refused_by) is not None:
             self.metrics.limited.inc()
-            key = visit.caller.key
-            subject = f"API key {key}" if key else "all callers together"
-            raise RateLimitedError(refused, f"{subject} at each replica", _REMEDY)
+            raise RateLimitedError(refused, f"{visit.caller.described} at each replica", _REMEDY)
 
     async def change(self, seconds: float) -> None:
         """Return when something else is served, the service ends, or so many seconds are over.

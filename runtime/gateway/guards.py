@@ -20,10 +20,10 @@ from runtime.limits.redis_ledger import RedisLedger
 from runtime.limits.redis_rates import RedisRates, SharedRates
 from runtime.limits.script import Client
 from runtime.limits.sqlite_ledger import SqliteLedger
-from runtime.limits.visits import Keys, RateLimitedError, Visit
+from runtime.limits.visits import PER_KEY, Keys, RateLimitedError, Visit, key_rate
 
 _STEP_PERCENT = 5
-_PER_PLAYER, _PER_KEY = "perPlayerPerMinute", "perKeyPerMinute"
+_PER_PLAYER = "perPlayerPerMinute"
 
 
 class NotConfiguredError(Exception):
@@ -119,7 +119,7 @@ class Guards:
         ruling = await self._rates.admit(asked)
         visit.quotas = ruling.quotas
         for each, quota in zip(asked, ruling.quotas, strict=True):
-            if quota.wait > 0 and quota.rate.name == _PER_KEY:
+            if quota.wait > 0 and quota.rate.name == PER_KEY:
                 self._held[each.key] = _Held(each.rate, quota, microseconds() + quota.wait)
         if ruling.refused_by is not None:
             self._refuse(ruling.refused_by, visit)
@@ -127,10 +127,8 @@ class Guards:
     def _refuse(self, refused: Quota, visit: Visit) -> NoReturn:
         self._metrics.limited.labels(refused.rate.name).inc()
         visit.quotas = visit.quotas or [refused]
-        key = visit.caller.key
-        everyone = f"API key {key}" if key else "all callers together"
         is_player = refused.rate.name == _PER_PLAYER
-        subject = "each player" if is_player else everyone
+        subject = "each player" if is_player else visit.caller.described
         raise RateLimitedError(refused, subject, "spec.limits of the Storyteller")
 
     def caps(self, caller: Caller) -> list[Cap]:
@@ -217,10 +215,9 @@ class Guards:
         if player is not None and limits.per_player_per_minute is not None:
             rate = Rate(_PER_PLAYER, limits.per_player_per_minute)
             counted.append(Counted(rate, f"player:{storyteller}:{player}"))
-        rates = [each for each in (limits.per_key_per_minute, caller.per_minute) if each]
-        if rates:
-            who = f"key:{storyteller}:{caller.key or ''}"
-            counted.append(Counted(Rate(_PER_KEY, min(rates)), who))
+        per_key = key_rate(limits.per_key_per_minute, caller)
+        if per_key is not None:
+            counted.append(Counted(per_key, f"key:{storyteller}:{caller.key or ''}"))
         return counted
 
     def _seen(self, cap: Cap, balance: Balance, at: datetime) -> None:

@@ -89,6 +89,11 @@ class Caller:
     per_minute: int | None = None
     daily_usd: str | None = None
 
+    @property
+    def described(self) -> str:
+        """For whom a limit of the key holds."""
+        return f"API key {self.key}" if self.key else "all callers together"
+
     def may(self, scope: Scope) -> bool:
         """Whether the caller may do this."""
         return bool(self.scopes & {scope, "admin"})

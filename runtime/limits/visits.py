@@ -7,13 +7,23 @@ from pathlib import Path
 
 import structlog
 
-from runtime.limits.gcra import Quota
+from runtime.limits.gcra import Quota, Rate
 from runtime.limits.keys import ANYONE, Caller, Keyring, Scope, presented
 
 log = structlog.get_logger(__name__)
 
 #: The files with the keys are looked at no more often.
 _LOOK_SECONDS = 1.0
+
+
+#: What the rate of a key is called.
+PER_KEY = "perKeyPerMinute"
+
+
+def key_rate(declared: int | None, caller: Caller) -> Rate | None:
+    """The rate of a caller: declared for every key or for his, whichever is less; None: no rate."""
+    rates = [each for each in (declared, caller.per_minute) if each]
+    return Rate(PER_KEY, min(rates)) if rates else None
 
 
 class RateLimitedError(Exception):
