@@ -13,7 +13,7 @@ what players have ends it, and a person's word is carried out or refused, once, 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from controllers.conditions import Said, timestamp
@@ -79,7 +79,7 @@ def decide(
     turn.tell()
     return Decision(
         status=turn.status,
-        courses={line.name: turn.course(line) for line in lines},
+        courses={name: turn.course(line) for name, line in turn.lines.items()},
         said=said,
         again_in=turn.wait(),
     )
@@ -104,8 +104,6 @@ class _Turn:
         self.uid = uid
         self.now = now
         self.terms = terms
-        #: What became of a member's stable revisions in this pass.
-        self.moved: dict[str, Revisions] = {}
         self.held = {line.name: line.held_back for line in lines.values() if line.held}
 
     def follow_the_spec(self) -> None:
@@ -242,7 +240,7 @@ class _Turn:
         if self.status and (self.status.phase in UNDER_WAY or self.status.phase == "Promoted"):
             return
         for line in self.lines.values():
-            if self._pending(line) and line.name not in self.held:
+            if line.pending and line.name not in self.held:
                 self._begin(line)
                 self.let_time_pass()
                 return
@@ -295,7 +293,7 @@ class _Turn:
             raise _RefusedError(
                 f"not all replicas of {names(new)} are ready; ask again when they are"
             )
-        self.moved[status.member] = new
+        self._move(status.member, new)
         window = timedelta(minutes=self.policy.rollback_window_minutes)
         self._set(
             status,
@@ -308,7 +306,7 @@ class _Turn:
 
     def _undo(self, why: str) -> None:
         assert self.status is not None  # noqa: S101  (callers have looked)
-        self.moved[self.status.member] = old_of(self.status)
+        self._move(self.status.member, old_of(self.status))
         self._finish("Undone", why)
 
     def _finish(self, phase: str, why: str) -> None:
@@ -341,9 +339,10 @@ class _Turn:
     def _over(self, status: RolloutStatus) -> bool:
         return status.until is not None and datetime.fromisoformat(status.until) <= self.now
 
-    def _pending(self, line: Line) -> dict[str, str]:
-        stable = {**line.stable, **self.moved.get(line.name, {})}
-        return {way: rev for way, rev in line.wanted.items() if stable.get(way, rev) != rev}
+    def _move(self, member: str, revisions: Revisions) -> None:
+        """Give everyone these."""
+        line = self.lines[member]
+        self.lines[member] = replace(line, stable={**line.stable, **revisions})
 
     def tell(self) -> None:
         """Say where it stands."""
@@ -362,18 +361,17 @@ class _Turn:
     def course(self, line: Line) -> Course:
         """What a member runs in this state."""
         status = self.status
-        stable = {**line.stable, **self.moved.get(line.name, {})}
         mine = status is not None and status.member == line.name
         if mine and status is not None and status.phase in UNDER_WAY:
             asked = status.traffic_percent > 0
-            return Course(stable, new_of(status), asked)
+            return Course(line.stable, new_of(status), asked)
         warm = old_of(status) if mine and status and status.phase == "Promoted" else {}
         waits = None
         if line.name in self.held:
-            waits = f"{names(self._pending(line))} was sent back; Retry, or change the member"
-        elif self._pending(line) and status is not None:
+            waits = f"{names(line.pending)} was sent back; Retry, or change the member"
+        elif line.pending and status is not None:
             waits = f"{names(line.pending)} waits for the rollout of {status.member}"
-        return Course(stable, warm=warm, held_back=self.held.get(line.name), waits=waits)
+        return Course(line.stable, warm=warm, held_back=self.held.get(line.name), waits=waits)
 
 
 def _left(before: RolloutStatus | None) -> RolloutStatus | None:
