@@ -13,7 +13,7 @@ from controllers.ensemble.revision import (
     controller_revision,
     revision,
 )
-from controllers.ensemble.variants import Located, Way
+from controllers.ensemble.variants import Located, Way, statuses
 from controllers.observed import EnsembleObserved
 from controllers.plan import Object
 from controllers.pods import service, url
@@ -180,9 +180,8 @@ def _serving(way: Way, wanted: str, routed: str | None, seen: EnsembleObserved) 
 def _stable(way: Way, seen: EnsembleObserved, routed: str | None) -> str | None:
     """The revision that players have: the one that was last known to answer, if it can still be
     asked; None where there is none."""
-    before = _before(way.member.name, seen)
-    parts = [before, *before.variants] if before else []
-    known = next((part.stable for part in parts if part.name == _name_of(way)), None)
+    before = statuses(seen.ensemble.status).get(way.key)
+    known = before.stable if before else None
     rev = known or (routed if routed and _answers(way, routed, seen) else None)
     if rev is None or rev == revision(way):
         return rev

@@ -12,10 +12,10 @@ from controllers.diagnosis import Fault, diagnose
 from controllers.ensemble import fetch, jobs
 from controllers.ensemble.resolve import Resolution, poll, secret_not_found
 from controllers.ensemble.revision import child_name
-from controllers.ensemble.variants import Located, Way, ways
+from controllers.ensemble.variants import Located, Way, statuses, ways
 from controllers.observed import EnsembleObserved
 from controllers.plan import Children, Delete, Event, Object, controller_of
-from crds.ensemble import FULL, VariantStatus
+from crds.ensemble import VariantStatus
 from crds.models import ModelClaims, ModelReport, ModelSource, ModelStatus
 
 #: A claim that nothing uses is kept for this long after the route table changed, so that going back
@@ -75,7 +75,7 @@ def locate(
         for way in chain.from_iterable(every.values())
         if (source := way.member.engine.source)
     ]
-    before = dict(_before(seen))
+    before = statuses(seen.ensemble.status)
     known = {key: part.model for key, part in before.items() if part.model}
     registered = [uri for _, source in by_uri if (uri := _uri(source)).startswith("mlflow:")]
     latest = {status.uri: status for status in known.values()}
@@ -150,14 +150,6 @@ def _claims(objects: Iterable[Object]) -> Iterator[str]:
             for volume in obj["spec"]["template"]["spec"]["volumes"]:
                 if held := volume.get("persistentVolumeClaim"):
                     yield held["claimName"]
-
-
-def _before(seen: EnsembleObserved) -> Iterator[tuple[tuple[str, str], VariantStatus]]:
-    """What the status says, by member and variant."""
-    for member in seen.ensemble.status.members:
-        yield (member.name, FULL), member
-        for part in member.variants:
-            yield (member.name, part.name), part
 
 
 def _placed(

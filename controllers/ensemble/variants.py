@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from controllers.diagnosis import Fault
 from controllers.plan import Object
-from crds.ensemble import FULL, Member, Variant
+from crds.ensemble import FULL, Member, ModelEnsembleStatus, Variant, VariantStatus
 from crds.models import ModelStatus
 
 #: What a variant says for itself. All else is the member's.
@@ -85,6 +85,15 @@ def ways(member: Member) -> list[Way]:
             for variant in member.variants
         ),
     ]
+
+
+def statuses(status: ModelEnsembleStatus) -> dict[tuple[str, str], VariantStatus]:
+    """What was said last of each way, by its key: a variant may have its member's name."""
+    return {
+        (member.name, variant): part
+        for member in status.members
+        for variant, part in ((FULL, member), *((each.name, each) for each in member.variants))
+    }
 
 
 def _disguised(member: Member, variant: Variant) -> Member:
