@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from controllers.conditions import clip
-from controllers.plan import Object
+from controllers.plan import Object, leaving
 
 PULL_FAILURES = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 
@@ -36,7 +36,7 @@ def diagnose(pods: Iterable[Object], workload: Object | None = None) -> Fault | 
 
 
 def _pod_faults(pod: Object) -> Iterator[Fault]:
-    if pod["metadata"].get("deletionTimestamp"):
+    if leaving(pod):
         return
     name = pod["metadata"]["name"]
     status = pod.get("status", {})

@@ -70,6 +70,15 @@ class Delete:
     ref: Ref
     uid: str
 
+    @classmethod
+    def of(cls, obj: Object) -> "Delete":
+        return cls(Ref.of(obj), obj["metadata"]["uid"])
+
+
+def leaving(obj: Object) -> bool:
+    """Whether it is being deleted already."""
+    return bool(obj["metadata"].get("deletionTimestamp"))
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -1,6 +1,6 @@
 """The route table: what the operator tells every gateway of an ensemble, in one ConfigMap."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -33,6 +33,10 @@ class Served(Model):
     accuracy: Decimal = "1"
     relative_cost: Decimal = "1"
 
+    def said(self) -> dict[str, Any]:
+        """These fields, whatever else a route has."""
+        return {name: getattr(self, name) for name in Served.model_fields}
+
 
 class Route(Served):
     """How to ask one member, and in which other ways it could be asked."""
@@ -48,10 +52,7 @@ class Route(Served):
         alone = self.model_copy(update={"variants": []})
         return [
             alone,
-            *(
-                alone.model_copy(update={name: getattr(way, name) for name in Served.model_fields})
-                for way in self.variants
-            ),
+            *(alone.model_copy(update=way.said()) for way in self.variants),
         ]
 
 
@@ -102,9 +103,8 @@ class RouteTable(Model):
     def canary(self) -> Route | None:
         """How to ask the member that is tried out, in the canary arm."""
         split = self.split
-        whole = next((each for each in self.routes if split and each.member == split.member), None)
-        if split is None or whole is None or not split.canary:
+        if split is None or not split.canary:
             return None
         first, *others = split.canary
-        said = {name: getattr(first, name) for name in Served.model_fields}
-        return whole.model_copy(update={**said, "variants": others})
+        whole = next((each for each in self.routes if each.member == split.member), None)
+        return whole and whole.model_copy(update={**first.said(), "variants": others})

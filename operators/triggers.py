@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from controllers.ensemble.workload import ENSEMBLE
 from controllers.plan import Object, Ref
+from controllers.storyteller.workload import STORYTELLER
+from controllers.world.service import WORLD
 from crds import API_VERSION
 from operators.dependents import Dependents
 
 #: Labels that name a child's owner, and the kind of that owner.
 OWNER_LABELS = {
-    "fabula.dev/world": "World",
-    "fabula.dev/ensemble": "ModelEnsemble",
-    "fabula.dev/storyteller": "Storyteller",
+    WORLD: "World",
+    ENSEMBLE: "ModelEnsemble",
+    STORYTELLER: "Storyteller",
 }
 
 

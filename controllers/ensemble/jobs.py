@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pydantic import ValidationError
 
-from controllers.plan import Delete, Object, Ref, controller_of
+from controllers.plan import Object, controller_of
 from crds.models import ModelReport
 
 
@@ -52,14 +52,6 @@ def report(job: Object, pods: Iterable[Object]) -> ModelReport | None:
         return None
     plain = " ".join(said.message.split()) if said.message else None
     return said.model_copy(update={"message": plain})
-
-
-def leaving(obj: Object) -> bool:
-    return bool(obj["metadata"].get("deletionTimestamp"))
-
-
-def delete(obj: Object) -> Delete:
-    return Delete(Ref.of(obj), obj["metadata"]["uid"])
 
 
 def _last_condition(job: Object) -> Object | None:

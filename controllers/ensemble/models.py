@@ -14,7 +14,7 @@ from controllers.ensemble.resolve import Resolution, poll, secret_not_found
 from controllers.ensemble.revision import child_name
 from controllers.ensemble.variants import Located, Way, statuses, ways
 from controllers.observed import EnsembleObserved
-from controllers.plan import Children, Delete, Event, Object, controller_of
+from controllers.plan import Children, Delete, Event, Object, controller_of, leaving
 from crds.ensemble import VariantStatus
 from crds.models import ModelClaims, ModelReport, ModelSource, ModelStatus
 
@@ -135,11 +135,11 @@ def needless(
     """
     used = {*models.claims, *_claims([*own.of("Deployment"), *desired])}
     return [
-        jobs.delete(job)
+        Delete.of(job)
         for job in own.of("Job")
         if fetch.FETCHES in job["metadata"]["labels"]
         and job["metadata"]["name"] not in used
-        and not jobs.leaving(job)
+        and not leaving(job)
         and (jobs.ended(job) is None or unchanged >= KEEP)
     ]
 
@@ -229,7 +229,7 @@ def _fetch(
     models = seen.world.spec.models if seen.world else None
     job, claim = own.get("Job", name), seen.children.get("PersistentVolumeClaim", name)
     follow = f"kubectl logs -f job/{name} shows how far"
-    if claim and (jobs.leaving(claim) or _left_by_another(claim, job)):
+    if claim and (leaving(claim) or _left_by_another(claim, job)):
         return _Fetched(message=f"waiting until the earlier claim {name} is gone")
     if claim and (job is None or not _holds(job, claim)):
         told = f"PersistentVolumeClaim {name} exists and is not of Job {name}; delete it"
@@ -251,11 +251,11 @@ def _fetch(
             owners,
         )
         return _Fetched(message=f"fetching; {follow}", objects=(made,))
-    if jobs.leaving(job):
+    if leaving(job):
         return _Fetched(message=f"waiting until the earlier Job {name} is gone")
     if claim is None and jobs.ended(job):
         # What it filled is gone, and it will not run again.
-        return _Fetched(message="fetching again", delete=(jobs.delete(job),))
+        return _Fetched(message="fetching again", delete=(Delete.of(job),))
     if claim is None:
         made = fetch.claim(job, source, (models and models.claims) or ModelClaims())
         return _Fetched(message=f"fetching; {follow}", objects=(made,))
@@ -296,7 +296,7 @@ def _unfinished(
     if jobs.ended(job) == "Failed":
         rested = now - datetime.fromisoformat(jobs.ended_at(job)) >= REST
         if rested and not jobs.refused(job):
-            return _Fetched(message="fetching is tried again", delete=(jobs.delete(job),))
+            return _Fetched(message="fetching is tried again", delete=(Delete.of(job),))
         message = f"{told}; kubectl delete job {name} tries again"
         return _Fetched(message=message, fault=Fault("ModelNotFetched", message))
     if said.problem == "SecretNotFound" and (secret := source.credentials_secret_ref):

@@ -12,7 +12,7 @@ from controllers.diagnosis import Fault, diagnose
 from controllers.ensemble import fetch, jobs
 from controllers.ensemble.revision import digest as short
 from controllers.observed import EnsembleObserved
-from controllers.plan import Children, Delete, Object
+from controllers.plan import Children, Delete, Object, leaving
 from crds.models import MLflow, ModelReport, ModelStatus
 
 
@@ -57,15 +57,15 @@ def poll(
         now: the time.
     """
     wanted = sorted(set(uris))
-    asking = [job for job in own.of("Job") if fetch.RESOLVES in job["metadata"]["labels"]]
     models = seen.world.spec.models if seen.world else None
     registry = models.mlflow if models else None
     if registry is None:
         return Polled({uri: _without_registry(known.get(uri), seen) for uri in wanted})
     marks = {_mark(uri, registry): uri for uri in wanted}
     by_mark: dict[str, list[Object]] = {}
-    for job in asking:
-        by_mark.setdefault(job["metadata"]["labels"][fetch.RESOLVES], []).append(job)
+    for job in own.of("Job"):
+        if mark := job["metadata"]["labels"].get(fetch.RESOLVES):
+            by_mark.setdefault(mark, []).append(job)
     polled = [
         _poll_one(uri, mark, registry, by_mark.get(mark, []), known.get(uri), seen, owners, now)
         for mark, uri in marks.items()
@@ -76,7 +76,7 @@ def poll(
         tuple(obj for part in polled for obj in part.objects),
         (
             *(gone for part in polled for gone in part.delete),
-            *(jobs.delete(job) for job in stale if not jobs.leaving(job)),
+            *(Delete.of(job) for job in stale if not leaving(job)),
         ),
         min((part.again_in for part in polled if part.again_in is not None), default=None),
     )
@@ -96,9 +96,9 @@ def _poll_one(
     newest_first = sorted(asked, key=jobs.made_at, reverse=True)
     ended = [job for job in newest_first if jobs.ended(job)]
     answered = [job for job in ended if jobs.ended(job) == "Complete"]
-    resolution = _resolution(uri, ended, before, registry, seen)
+    resolution = _resolution(uri, asked, ended, before, registry, seen)
     kept = [*ended[:1], *answered[:1]]
-    delete = tuple(jobs.delete(j) for j in ended if j not in kept and not jobs.leaving(j))
+    delete = tuple(Delete.of(j) for j in ended if j not in kept and not leaving(j))
     if resolution.digest and "@" not in uri:
         return Polled({uri: resolution}, delete=delete)
     slot, left = _slot(mark, registry.poll_seconds, now)
@@ -132,6 +132,7 @@ def _mark(uri: str, registry: MLflow) -> str:
 
 def _resolution(
     uri: str,
+    asked: Sequence[Object],
     ended: Sequence[Object],
     before: ModelStatus | None,
     registry: MLflow,
@@ -151,12 +152,7 @@ def _resolution(
         message = f"not asked anew: {fault.message}" if fault else None
         return Resolution(good.digest, good.version, message)
     if fault is None:
-        asking = [
-            job
-            for job in seen.children.of("Job")
-            if job["metadata"]["labels"].get(fetch.RESOLVES) == _mark(uri, registry)
-        ]
-        fault = diagnose(pod for job in asking for pod in jobs.pods_of(job, seen.pods))
+        fault = diagnose(pod for job in asked for pod in jobs.pods_of(job, seen.pods))
         return Resolution(message=f"asking {registry.url} what {uri} means", fault=fault)
     return Resolution(message=fault.message, fault=fault)
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from controllers.ensemble import routes, workload
 from controllers.ensemble.revision import HISTORY
-from controllers.plan import Children, Delete, Object, Ref
+from controllers.plan import Children, Delete, Object, leaving
 
 #: Gateways follow the table within a second; calls under way get the rest.
 LINGER = timedelta(seconds=10)
@@ -28,7 +28,7 @@ def retire(
         obj
         for kind in WORKLOADS
         for obj in own.of(kind)
-        if _key(obj) not in wanted and not obj["metadata"].get("deletionTimestamp")
+        if _key(obj) not in wanted and not leaving(obj)
     ]
     history = _history(own, wanted, ways)
     if not unwanted:
@@ -39,7 +39,7 @@ def retire(
     waited = routes.age(table, now) if settled else timedelta()
     if waited < LINGER:
         return history, (LINGER - waited).total_seconds()
-    return [*history, *(_delete(obj) for obj in unwanted)], None
+    return [*history, *(Delete.of(obj) for obj in unwanted)], None
 
 
 def _history(
@@ -55,13 +55,9 @@ def _history(
     out = []
     for way, revisions in old.items():
         newest_first = sorted(revisions, key=lambda obj: -int(obj["revision"]))
-        out += [_delete(obj) for obj in newest_first[HISTORY if way in ways else 0 :]]
+        out += [Delete.of(obj) for obj in newest_first[HISTORY if way in ways else 0 :]]
     return out
 
 
 def _key(obj: Object) -> tuple[str, str]:
     return obj["kind"], obj["metadata"]["name"]
-
-
-def _delete(obj: Object) -> Delete:
-    return Delete(Ref.of(obj), obj["metadata"]["uid"])

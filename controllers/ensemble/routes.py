@@ -103,7 +103,7 @@ def split(
 
 
 def _served(way: Route) -> Served:
-    return Served(**{name: getattr(way, name) for name in Served.model_fields})
+    return Served(**way.said())
 
 
 def minimum_votes(consensus: Consensus, members: Sequence[Member]) -> int:

@@ -8,7 +8,7 @@ from controllers import conditions as say
 from controllers.conditions import Verdict
 from controllers.diagnosis import diagnose
 from controllers.observed import StorytellerGone, StorytellerObserved
-from controllers.plan import Delete, Event, Object, Plan, Ref, owner, split_conflicts
+from controllers.plan import Delete, Event, Object, Plan, leaving, owner, split_conflicts
 from controllers.pods import service, url
 from controllers.storyteller import audit, hot, rollout, workload
 from controllers.storyteller.callers import access, budgets, figures, locked_out
@@ -79,8 +79,7 @@ def farewell(gone: StorytellerGone, now: datetime) -> Plan:
     left = sorted(
         claim["metadata"]["name"]
         for claim in gone.claims
-        if not claim["metadata"].get("ownerReferences")
-        and not claim["metadata"].get("deletionTimestamp")
+        if not claim["metadata"].get("ownerReferences") and not leaving(claim)
     )
     if not left:
         return Plan()
@@ -134,11 +133,7 @@ def _needless(seen: StorytellerObserved, desired: Sequence[Object]) -> tuple[Del
     )
     own = seen.children.owned_by(meta.uid)
     found = [own.get(kind, name) for kind, name in shared if (kind, name) not in wanted]
-    return tuple(
-        Delete(Ref.of(obj), obj["metadata"]["uid"])
-        for obj in found
-        if obj and not obj["metadata"].get("deletionTimestamp")
-    )
+    return tuple(Delete.of(obj) for obj in found if obj and not leaving(obj))
 
 
 def _missing(seen: StorytellerObserved) -> Verdict | None:

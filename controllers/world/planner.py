@@ -7,7 +7,7 @@ from controllers import conditions as say
 from controllers.conditions import Verdict
 from controllers.diagnosis import diagnose
 from controllers.observed import WorldObserved
-from controllers.plan import Delete, Object, Plan, Ref, owner, split_conflicts
+from controllers.plan import Delete, Object, Plan, leaving, owner, split_conflicts
 from controllers.pods import url
 from controllers.texts import MissingTextError, text
 from controllers.world import service
@@ -70,11 +70,10 @@ def _needless(seen: WorldObserved, desired: Sequence[Object]) -> tuple[Delete, .
     wanted = {(obj["kind"], obj["metadata"]["name"]) for obj in desired}
     own = seen.children.owned_by(seen.world.metadata.uid)
     return tuple(
-        Delete(Ref.of(obj), obj["metadata"]["uid"])
+        Delete.of(obj)
         for kind in ("Deployment", "Service", "PodDisruptionBudget")
         for obj in own.of(kind)
-        if (kind, obj["metadata"]["name"]) not in wanted
-        and not obj["metadata"].get("deletionTimestamp")
+        if (kind, obj["metadata"]["name"]) not in wanted and not leaving(obj)
     )
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 
+from controllers.ensemble.workload import ENSEMBLE
 from controllers.observed import EnsembleObserved, needs
 from controllers.plan import Children, Defaults
 from crds import ModelEnsemble, World
 from crds.observations import Observations
 from operators.observe.reading import MANAGED_BY, Reader, Remember, children, referred, together
 
-LABEL = "fabula.dev/ensemble"
 CHILDREN = (
     ("apps/v1", "ControllerRevision"),
     ("apps/v1", "Deployment"),
@@ -37,7 +37,7 @@ async def observe(
     """The ensemble, its World, its children and their pods, and what was seen of its rollout."""
     meta = ensemble.metadata
     remember(needs(ensemble))
-    label = {LABEL: meta.name}
+    label = {ENSEMBLE: meta.name}
     world, made, pods = await together(
         referred(reader, World, meta.namespace, ensemble.spec.world_ref),
         children(reader, CHILDREN, meta.namespace, label),

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from controllers.ensemble import analysis
 from controllers.ensemble.terms import agreed
 from controllers.plan import Children, Object
+from controllers.storyteller.workload import STORYTELLER
 from crds import ModelEnsemble, Storyteller, World
 from crds.observations import Observations
 from operators.observe.reading import MANAGED_BY, Reader, all_of, together
 from operators.observe.reports import Gateways
 
-LABEL = "fabula.dev/storyteller"
 #: Observations in one look, of all gateways together: they take a quarter of a second to count.
 MOST = 2000
 #: Seconds until the next look where a gateway has more to tell than was asked.
@@ -60,7 +60,7 @@ class Observers:
         ours = [each.metadata.name for each in everyone if each.spec.ensemble_ref == meta.name]
         found = await together(
             *(
-                reader.list_all("v1", "Pod", meta.namespace, {**MANAGED_BY, LABEL: name})
+                reader.list_all("v1", "Pod", meta.namespace, {**MANAGED_BY, STORYTELLER: name})
                 for name in ours
             )
         )

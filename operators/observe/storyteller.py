@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from controllers.observed import StorytellerGone, StorytellerObserved, needs
 from controllers.plan import Defaults, Object, Ref
+from controllers.storyteller.workload import STORYTELLER
 from crds import ModelEnsemble, Storyteller, World
 from crds.gateway import GatewayReport
 from operators.observe.reading import (
@@ -17,7 +18,6 @@ from operators.observe.reading import (
     together,
 )
 
-LABEL = "fabula.dev/storyteller"
 CHILDREN = (
     ("apps/v1", "StatefulSet"),
     ("v1", "Service"),
@@ -39,7 +39,7 @@ async def observe(
     """The Storyteller, what it refers to, its children, and what its gateways say."""
     meta, spec = storyteller.metadata, storyteller.spec
     remember(needs(storyteller))
-    label = {LABEL: meta.name}
+    label = {STORYTELLER: meta.name}
     world, ensemble, made, pods = await together(
         referred(reader, World, meta.namespace, spec.world_ref),
         referred(reader, ModelEnsemble, meta.namespace, spec.ensemble_ref),
@@ -65,6 +65,6 @@ async def observe(
 async def observe_gone(reader: Reader, ref: Ref) -> StorytellerGone:
     """The claims that a Storyteller left behind."""
     claims = await reader.list_all(
-        "v1", "PersistentVolumeClaim", ref.namespace, {**MANAGED_BY, LABEL: ref.name}
+        "v1", "PersistentVolumeClaim", ref.namespace, {**MANAGED_BY, STORYTELLER: ref.name}
     )
     return StorytellerGone(name=ref.name, namespace=ref.namespace, claims=tuple(claims))

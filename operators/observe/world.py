@@ -2,6 +2,7 @@
 
 from controllers.observed import WorldObserved, needs
 from controllers.plan import Defaults
+from controllers.world.service import WORLD
 from crds import ModelEnsemble, Storyteller, World
 from operators.observe.reading import (
     MANAGED_BY,
@@ -14,7 +15,6 @@ from operators.observe.reading import (
     together,
 )
 
-LABEL = "fabula.dev/world"
 CHILDREN = (
     ("apps/v1", "Deployment"),
     ("v1", "Service"),
@@ -33,7 +33,7 @@ async def observe(
     meta = world.metadata
     refs = needs(world)
     remember(refs)
-    label = {LABEL: meta.name}
+    label = {WORLD: meta.name}
     ensembles, storytellers, texts, made, pods = await together(
         all_of(reader, ModelEnsemble, meta.namespace),
         all_of(reader, Storyteller, meta.namespace),
