@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from controllers.plan import Conflicts, Event
-from crds.common import LEAVE_SESSIONS, Condition, LastRequest, Status
+from crds.common import LEAVE_SESSIONS, Condition, LastRequest, Request, Status
 
 
 @dataclass(frozen=True)
@@ -110,23 +110,24 @@ class Said:
     message: str = "everything was looked at again"
 
 
-def answer(
-    old: Status, now: datetime, said: Said | None = None, *, leaves: bool = False
-) -> LastRequest | None:
+def pending(status: Status) -> Request | None:
+    """What a person asks for and was not told about yet."""
+    asked, answered = status.request, status.last_request
+    return None if asked is None or (answered and answered.id == asked.id) else asked
+
+
+def answer(old: Status, now: datetime, said: Said | None = None) -> LastRequest | None:
     """The answer to `status.request`: the one that stands, or a new one to a new id.
 
     Args:
         old: the status as it is.
         now: the time.
         said: what became of the request, where it was more than to look again.
-        leaves: whether sessions are left behind, as a request may ask for.
     """
-    asked, answered = old.request, old.last_request
-    if asked is None or (answered and answered.id == asked.id):
-        return answered
-    if asked.action == LEAVE_SESSIONS and leaves:
-        said = Said(message="the gateways leave their sessions in Redis and go on from the volume")
-    elif asked.action == LEAVE_SESSIONS:
+    asked = pending(old)
+    if asked is None:
+        return old.last_request
+    if said is None and asked.action == LEAVE_SESSIONS:
         said = Said("Refused", "there is no hot store here that was dropped and is used")
     said = said or Said()
     return LastRequest(
@@ -139,8 +140,6 @@ def answer(
 
 
 def unanswered(status: Status) -> str | None:
-    """What a person asks for and was not told about yet, other than to look again."""
-    asked, answered = status.request, status.last_request
-    if asked is None or (answered and answered.id == asked.id) or asked.action == "Reconcile":
-        return None
-    return asked.action
+    """The same, if it is more than to look again."""
+    asked = pending(status)
+    return None if asked is None or asked.action == "Reconcile" else asked.action

@@ -57,9 +57,6 @@ class Verdict:
     message: str
     blocks: int
     metrics: tuple[Reading, ...]
-    #: Natural logarithm of the evidence against the split, and what it must reach to be broken.
-    split_log_e: float
-    split_bar: float
 
 
 def look(evidence: Evidence, plan: AnalysisPlan, *, deadline_passed: bool = False) -> Verdict:
@@ -72,8 +69,7 @@ def look(evidence: Evidence, plan: AnalysisPlan, *, deadline_passed: bool = Fals
         for metric, counted in zip(plan.metrics, evidence.metrics, strict=True)
     )
     asked = [reading for reading in readings if reading.proven is not None]
-    split_bar = math.log(1 / plan.split_alpha)
-    if evidence.split.log_e >= split_bar:
+    if evidence.split.log_e >= math.log(1 / plan.split_alpha):
         kind = Kind.BROKEN_SPLIT
     elif evidence.harmful:
         kind = Kind.HARM
@@ -84,7 +80,7 @@ def look(evidence: Evidence, plan: AnalysisPlan, *, deadline_passed: bool = Fals
     else:
         kind = Kind.UNDECIDED
     message = _message(kind, evidence, plan, readings, deadline_passed)
-    return Verdict(kind, message, evidence.blocks, readings, evidence.split.log_e, split_bar)
+    return Verdict(kind, message, evidence.blocks, readings)
 
 
 def _read(metric: Metric, counted: Counted, evidence: Evidence, plan: AnalysisPlan) -> Reading:

@@ -6,7 +6,7 @@ So the gateways go on with the one they use until a person says that it may be l
 
 from dataclasses import replace
 
-from controllers.conditions import Verdict
+from controllers.conditions import Said, Verdict, unanswered
 from controllers.observed import StorytellerObserved
 from controllers.plan import Object
 from controllers.storyteller import workload
@@ -25,15 +25,15 @@ def store(seen: StorytellerObserved) -> Redis | None:
 def leaves(seen: StorytellerObserved) -> bool:
     """Whether a person asks, and was not answered yet, to leave the sessions of a hot store that no
     World names any more."""
-    status = seen.storyteller.status
-    asked, answered = status.request, status.last_request
-    return (
-        asked is not None
-        and asked.action == LEAVE_SESSIONS
-        and (answered is None or answered.id != asked.id)
-        and _named(seen) is None
-        and _used(seen) is not None
-    )
+    asked = unanswered(seen.storyteller.status) == LEAVE_SESSIONS
+    return asked and _named(seen) is None and _used(seen) is not None
+
+
+def said(seen: StorytellerObserved) -> Said | None:
+    """What becomes of sessions that a person asks to leave."""
+    if not leaves(seen):
+        return None
+    return Said(message="the gateways leave their sessions in Redis and go on from the volume")
 
 
 def told(verdict: Verdict, seen: StorytellerObserved) -> Verdict:

@@ -48,7 +48,7 @@ def plan(seen: StorytellerObserved, now: datetime) -> Plan:
             *say.conditions(verdict, storyteller.status.conditions, meta.generation, now),
             *audit.conditions(logs, storyteller.status.conditions, meta.generation, now),
         ],
-        last_request=say.answer(storyteller.status, now, leaves=hot.leaves(seen)),
+        last_request=say.answer(storyteller.status, now, hot.said(seen)),
         url=url(workload.gateway_name(meta.name), meta.namespace, seen.defaults.cluster_domain),
         voices=voices,
         audit=logs,
