@@ -1,4 +1,4 @@
-"""A gateway in a process of its own, to be killed."""
+"""Our servers in processes of their own: a gateway, to be killed."""
 
 import os
 import subprocess
@@ -17,23 +17,35 @@ def start(
     folder: Path, port: int, more: Mapping[str, str] | None = None, data: str = "data"
 ) -> "subprocess.Popen[bytes]":
     """One over the files in ``folder``, answering on that port of loopback."""
+    environment = {
+        "FABULA_CONFIG_FILE": str(folder / CONFIG_KEY),
+        "FABULA_ROUTES_FILE": str(folder / ROUTES_KEY),
+        "FABULA_DATA_DIR": str(folder / data),
+        "FABULA_GRPC_PORT": "0",
+        "FABULA_DRAIN_DELAY_SECONDS": "0.2",
+        **(more or {}),
+    }
+    return launch("runtime.gateway", port, environment)
+
+
+def launch(module: str, port: int, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    """A server that answers on that port of loopback."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "runtime.gateway"],
+        [sys.executable, "-m", module],
         env={
             **os.environ,
-            "FABULA_CONFIG_FILE": str(folder / CONFIG_KEY),
-            "FABULA_ROUTES_FILE": str(folder / ROUTES_KEY),
-            "FABULA_DATA_DIR": str(folder / data),
             "FABULA_HOST": "127.0.0.1",
             "FABULA_PORT": str(port),
-            "FABULA_GRPC_PORT": "0",
-            "FABULA_DRAIN_DELAY_SECONDS": "0.2",
-            **(more or {}),
+            **environment,
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    until(lambda: _answers(process, port))
+    try:
+        until(lambda: _answers(process, port))
+    except BaseException:
+        kill(process)
+        raise
     return process
 
 
