@@ -53,7 +53,9 @@ class Player:
                 answer = self._ask(f"turn-{number}", body)
             except urllib.error.HTTPError as error:
                 text = error.read().decode(errors="replace")
-                if error.code not in (409, 502, 503, 504) or "key-reused" in text:
+                # What a gateway answers is JSON; else a proxy says that its connection broke.
+                told = error.headers.get_content_subtype() == "problem+json"
+                if told and (error.code not in (409, 502, 503, 504) or "key-reused" in text):
                     raise AssertionError(f"turn {number}: {error.code} {text}") from error
                 self.repeated[str(error.code)] += 1
             except (OSError, HTTPException) as error:
