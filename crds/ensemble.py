@@ -492,6 +492,12 @@ class ModelEnsembleSpec(Model):
             "consensus.judge must be the name of a member; correct it or add the member",
             ".consensus.judge",
         ),
+        Rule(
+            "!has(self.rollout) || !has(self.rollout.shadow) || !has(self.rollout.shadow.judge) || "
+            "self.members.exists(m, m.name == self.rollout.shadow.judge)",
+            "rollout.shadow.judge must be the name of a member; correct it or add the member",
+            ".rollout.shadow.judge",
+        ),
     )
 
 

@@ -17,7 +17,10 @@ MEMBER_ERRORS = "member-errors"
 MEMBER_SLOW = "member-slow"
 #: Whether any decision of the session was a declared fallback: 0 or 1.
 FALLBACKS = "fallbacks"
-BUILT_IN = (MEMBER_ERRORS, MEMBER_SLOW, FALLBACKS)
+#: Over the questions that were asked in the shadow too: the share in which the judge preferred the
+#: new answer, the same answer counted as half of one. Of sessions in the shadow alone.
+JUDGE_PREFERENCE = "judge-preference"
+BUILT_IN = (MEMBER_ERRORS, MEMBER_SLOW, FALLBACKS, JUDGE_PREFERENCE)
 
 
 class Observation(Model):
@@ -28,7 +31,8 @@ class Observation(Model):
     #: ``Assigned``: the session was given to an arm when it began. ``Outcome``: its window is over,
     #: and this is what it came to; whatever comes later does not count.
     kind: Literal["Assigned", "Outcome"]
-    arm: Literal["Canary", "Baseline"]
+    #: ``Shadow``: in neither; the new revision was asked what the old one had answered.
+    arm: Literal["Canary", "Baseline", "Shadow"]
     #: By metric, in its unit; left out where it is unknown. Of an ``Outcome`` only.
     values: dict[str, float] = {}
 

@@ -2,19 +2,29 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from crds.base import (
     Decimal,
     ListAtomic,
     ListMap,
+    ListSet,
+    MemberName,
     MetricName,
     Model,
     Rule,
     Timestamp,
     exactly_one,
 )
-from crds.observations import MEMBER_SLOW
+from crds.observations import JUDGE_PREFERENCE, MEMBER_SLOW
+
+#: How a tester is called in the header that begins a session.
+Tester = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$", max_length=63),
+]
+#: A player as the game calls them.
+Player = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 
 
 class RolloutStep(Model):
@@ -23,11 +33,12 @@ class RolloutStep(Model):
     traffic_percent: Annotated[
         int,
         Field(
-            ge=1,
+            ge=0,
             le=50,
             description="Share of the sessions that begin from now on which the new revision gets. "
             "As many more, on the old one, are the baseline that it is held against, so 50 is the "
-            "most. After the last step everyone gets it.",
+            "most. 0: testers alone have it, or it answers in the shadow. After the last step "
+            "everyone gets it.",
         ),
     ]
     pause_minutes: Annotated[
@@ -59,7 +70,9 @@ class Guardrail(Model):
             description="`member-errors`: sessions in which a call of the member failed. "
             "`member-slow`: share of its calls that took longer than "
             "`analysis.slowAboveMilliseconds`. `fallbacks`: sessions that were told a fallback "
-            "line. Or one that the World declares in `spec.metrics` and the game posts."
+            "line. `judge-preference`: how often `shadow.judge` prefers the new answer, 0 to 1, "
+            "held against one half. Or one that the World declares in `spec.metrics` and the game "
+            "posts."
         ),
     ]
     margin_points: Annotated[
@@ -123,6 +136,60 @@ class Analysis(Model):
     ] = 1440
 
 
+class Testers(Model):
+    """Who has the new revision from the first step on, whatever is drawn. Their sessions are in no
+    arm that is judged."""
+
+    names: Annotated[
+        list[Tester],
+        ListSet(),
+        Field(
+            max_length=32,
+            description="What the header `Fabula-Tester` says with which a session of theirs is "
+            "begun. Where API keys are used the key needs the scope `test`; elsewhere whoever "
+            "reaches the gateway can send it.",
+        ),
+    ] = []
+    players: Annotated[
+        list[Player],
+        ListSet(),
+        Field(max_length=64, description="Players, as the game names them in their sessions."),
+    ] = []
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "(has(self.names) && self.names.size() > 0) || "
+            "(has(self.players) && self.players.size() > 0)",
+            "name testers in names, players, or both; or remove testers",
+        ),
+    )
+
+
+class Shadow(Model):
+    """Questions that the new revision is asked too, after the old one has answered. What it says is
+    recorded, and told to nobody."""
+
+    percent: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100,
+            description="Share of the sessions in neither arm whose every question is asked again, "
+            "drawn when they begin. They are asked beside the canary's, of the same replicas. What "
+            "the gateway has no time for is left out. Money for it counts under the caps of World "
+            "and Storyteller, never under a player's or a key's.",
+        ),
+    ]
+    judge: Annotated[
+        MemberName | None,
+        Field(
+            description="The member who compares both answers, without knowing which is which; one "
+            "of weight 0 only judges. Needed by the guardrail `judge-preference`. Default: nobody "
+            "does."
+        ),
+    ] = None
+
+
 class Rollout(Model):
     """How a changed member reaches players: some sessions first, then everyone, and for a while
     the way back at once. One member at a time."""
@@ -148,6 +215,20 @@ class Rollout(Model):
         ),
     ] = 60
 
+    testers: Annotated[
+        Testers | None,
+        Field(
+            description="Who has the new revision whatever is drawn. Editing it counts at once, "
+            "for sessions that begin then. Default: nobody."
+        ),
+    ] = None
+    shadow: Annotated[
+        Shadow | None,
+        Field(
+            description="How often the new revision is asked what the old one has answered. "
+            "Default: never."
+        ),
+    ] = None
     guardrails: Annotated[
         list[Guardrail],
         ListMap(("metric",)),
@@ -181,6 +262,19 @@ class Rollout(Model):
             "(has(self.analysis) && has(self.analysis.slowAboveMilliseconds))",
             f"{MEMBER_SLOW} needs analysis.slowAboveMilliseconds; say what is slow",
             ".analysis",
+        ),
+        Rule(
+            "!has(self.guardrails) || "
+            f"!self.guardrails.exists(g, g.metric == '{JUDGE_PREFERENCE}') || "
+            "(has(self.shadow) && has(self.shadow.judge))",
+            f"{JUDGE_PREFERENCE} needs shadow.judge; name the member who compares the answers",
+            ".shadow",
+        ),
+        Rule(
+            "has(self.testers) || has(self.shadow) || !has(self.steps) || "
+            "self.steps.all(s, s.trafficPercent > 0)",
+            "a step of trafficPercent 0 needs testers or shadow, or nothing happens in it",
+            ".steps",
         ),
         Rule(
             "!has(self.steps) || self.steps.map(s, s.trafficPercent).isSorted()",

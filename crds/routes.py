@@ -56,12 +56,21 @@ class Route(Served):
         ]
 
 
+class Shadowing(Model):
+    """Who is asked again in the shadow, and who compares the answers."""
+
+    #: Share of the sessions in neither arm.
+    percent: Annotated[int, Field(ge=1, le=100)]
+    judge: MemberName | None = None
+
+
 class Split(Model):
     """How sessions are divided while a new revision of one member is tried out.
 
     A session belongs to an arm from its beginning to the end of the rollout. The ``canary`` arm is
     told by the new revision, the ``baseline`` of the same size by the old one, to be held against
-    it; the rest is in neither.
+    it; the rest is in neither. Testers are told by the new one, and counted nowhere. Of the rest
+    some are asked again in the shadow.
     """
 
     #: What sessions are drawn with. It is another one each rollout, and names it in records.
@@ -76,6 +85,10 @@ class Split(Model):
     watched_seconds: Annotated[int | None, Field(ge=1)] = None
     #: A call of the member that takes longer is slow, in milliseconds. Absent: none is.
     slow_above_ms: Annotated[int | None, Field(ge=1)] = None
+    #: Who is a tester: by the header that begins a session, and by its player.
+    testers: list[str] = []
+    players: list[str] = []
+    shadow: Shadowing | None = None
 
 
 class RouteTable(Model):

@@ -50,8 +50,18 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Shadowed:
+    """What a session in the shadow came to. It is in neither arm, and in no block: each of its
+    values is held against the norm of its metric."""
+
+    log: str
+    sequence: int
+    values: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Counted:
-    """One metric over all blocks."""
+    """One metric over all blocks; one that has a norm, over all sessions in the shadow."""
 
     #: Canary - baseline, of blocks in which every session has a value.
     differences: tuple[float, ...]
@@ -96,7 +106,9 @@ def start(plan: AnalysisPlan) -> Evidence:
     )
 
 
-def feed(evidence: Evidence, plan: AnalysisPlan, records: Iterable[Assigned | Outcome]) -> Evidence:
+def feed(
+    evidence: Evidence, plan: AnalysisPlan, records: Iterable[Assigned | Outcome | Shadowed]
+) -> Evidence:
     """The evidence with these records; however they are cut into calls, the result is the same."""
     cursor = dict(evidence.cursor)
     waiting = deque(evidence.waiting[0]), deque(evidence.waiting[1])
@@ -104,6 +116,9 @@ def feed(evidence: Evidence, plan: AnalysisPlan, records: Iterable[Assigned | Ou
         if record.sequence <= cursor.get(record.log, -1):
             continue
         cursor[record.log] = record.sequence
+        if isinstance(record, Shadowed):
+            evidence = _with_shadow(evidence, plan, record.values)
+            continue
         place = PLACE[record.arm]
         if isinstance(record, Assigned):
             split = ratio.assigned(evidence.split, place, plan.block)
@@ -122,9 +137,30 @@ def _with_block(
 ) -> Evidence:
     metrics = tuple(
         _count(counted, metric, plan, [row[at] for row in canary], [row[at] for row in baseline])
+        if metric.norm is None
+        else counted
         for at, (metric, counted) in enumerate(zip(plan.metrics, evidence.metrics, strict=True))
     )
-    evidence = replace(evidence, metrics=metrics, blocks=evidence.blocks + 1)
+    return _looked(replace(evidence, metrics=metrics, blocks=evidence.blocks + 1), plan)
+
+
+def _with_shadow(
+    evidence: Evidence, plan: AnalysisPlan, values: Mapping[str, float | None]
+) -> Evidence:
+    """A session whose value is missing was not compared, whatever the new revision is like."""
+
+    def counted(metric: Metric, before: Counted) -> Counted:
+        found = metric.badness(values.get(metric.name))
+        if metric.norm is None or found is None:
+            return before
+        return _count(before, metric, plan, [found], [metric.badness(metric.norm)])
+
+    pairs = zip(plan.metrics, evidence.metrics, strict=True)
+    return _looked(replace(evidence, metrics=tuple(counted(*pair) for pair in pairs)), plan)
+
+
+def _looked(evidence: Evidence, plan: AnalysisPlan) -> Evidence:
+    """With the metrics that are harmful by now. What was found stays."""
     if evidence.harmful:
         return evidence
     harmful = harmful_now(evidence, plan)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 #: Two numbers of sessions or pairs, or of the arms: canary, then baseline.
 Sizes = tuple[int, int]
@@ -53,6 +53,8 @@ class Metric:
     #: What a value can be, in its unit; one beyond counts as the end. A tight range decides sooner.
     low: float = 0.0
     high: float = 1.0
+    #: What sessions in the shadow are held against, one by one. None: it is one of the two arms.
+    norm: float | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
@@ -61,6 +63,10 @@ class Metric:
             raise PlanError(
                 f"metric {self.name}: a binary metric is 0 or 1; leave out low and high"
             )
+        if self.norm is not None and (
+            self.kind == "Binary" or not self.low <= self.norm <= self.high
+        ):
+            raise PlanError(f"metric {self.name}: a norm is a value of a bounded metric")
         if self.margin is None:
             return
         if self.margin.relative and self.low:
@@ -139,5 +145,11 @@ class AnalysisPlan:
     @property
     def digest(self) -> str:
         """SHA-256 of the plan; evidence under one plan means nothing under another."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        said = asdict(self, dict_factory=_said)
+        text = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _said(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The fields, but for a norm that there is not: plans without one are as they always were."""
+    return {name: value for name, value in fields if name != "norm" or value is not None}

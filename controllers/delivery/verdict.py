@@ -47,6 +47,8 @@ class Reading:
     more: int | None
     #: Sessions without a value, in the canary and in the baseline.
     missing: tuple[int, int]
+    #: Whether it is of sessions in the shadow, which are held against its norm.
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +99,11 @@ def _read(metric: Metric, counted: Counted, evidence: Evidence, plan: AnalysisPl
     if metric.margin is not None:
         wealth = log_proof(metric, counted.excess, plan.block)
         proven = counted.complete > 0 and bool(wealth >= -math.log(plan.proof_alpha))
-        if evidence.blocks:
+        if counted.complete or sum(counted.missing):
             more = more_blocks(metric, counted.excess, plan.proof_alpha, plan.block)
     return Reading(
         metric.name, canary, baseline, lower, upper, log_e(counted, metric, plan),
-        metric.name in evidence.harmful, proven, more, counted.missing,
+        metric.name in evidence.harmful, proven, more, counted.missing, metric.norm is not None,
     )  # fmt: skip
 
 
@@ -124,10 +126,9 @@ def _message(
         )
     if kind == Kind.HARM:
         told = "; ".join(_compared(reading) for reading in readings if reading.harmful)
-        return (
-            f"the canary is worse, as was found after {evidence.harmful_at} {unit}; by now {told}"
-        )
-    if not evidence.blocks:
+        found = f"after {evidence.harmful_at} {unit}" if evidence.harmful_at else "in the shadow"
+        return f"the canary is worse, as was found {found}; by now {told}"
+    if not (evidence.blocks or any(counted.complete for counted in evidence.metrics)):
         waits = f"waiting for the first {unit[:-1]} of sessions to mature"
         return f"no data before the deadline: {waits}" if kind == Kind.INCONCLUSIVE else waits
     largest = max(readings, key=lambda reading: reading.log_e)
@@ -150,8 +151,9 @@ def _message(
 
 
 def _compared(reading: Reading) -> str:
+    where = "" if reading.shadow else " in the baseline"
     return (
-        f"{reading.name} {reading.canary:.4g} against {reading.baseline:.4g} in the baseline "
+        f"{reading.name} {reading.canary:.4g} against {reading.baseline:.4g}{where} "
         f"(e-value {amount(reading.log_e)})"
     )
 
@@ -160,10 +162,13 @@ def _needs(reading: Reading, unit: str) -> str:
     """What keeps a metric from being proven."""
     lost = sum(reading.missing)
     without = f", counting {lost} sessions without a value against it" if lost else ""
+    if reading.shadow and reading.canary is None:
+        return f"{reading.name} has no session in the shadow yet"
     if reading.canary is None:
         return f"{reading.name} has no {unit[:-1]} in which every session has a value"
     if reading.more is None:
         return f"{reading.name} will not be proven if it goes on like this{without}"
+    unit = "sessions in the shadow" if reading.shadow else unit
     return f"{reading.name} needs about {rounded(reading.more)} more {unit} to be proven{without}"
 
 

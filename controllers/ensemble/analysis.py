@@ -92,10 +92,12 @@ def judge(
     plan = terms.plan
     counted = _counted(plan, status.salt, stored)
 
-    def records() -> Iterable[evidence.Assigned | evidence.Outcome]:
+    def records() -> Iterable[evidence.Assigned | evidence.Outcome | evidence.Shadowed]:
         for told in sorted(seen, key=lambda each: each.log):
             for each in told.observations if told.rollout == status.salt else ():
-                if each.kind == "Assigned":
+                if each.arm == "Shadow":
+                    yield evidence.Shadowed(told.log, each.sequence, each.values)
+                elif each.kind == "Assigned":
                     yield evidence.Assigned(told.log, each.sequence, each.arm)
                 else:
                     yield evidence.Outcome(told.log, each.sequence, each.arm, each.values)

@@ -20,7 +20,14 @@ from controllers.conditions import Said, timestamp
 from controllers.ensemble.lines import Course, Line, Revisions
 from controllers.ensemble.revision import digest
 from controllers.ensemble.terms import Terms
-from controllers.ensemble.wording import WITHOUT_PROOF, names, new_of, old_of, told
+from controllers.ensemble.wording import (
+    WITHOUT_PROOF,
+    may_be_asked,
+    names,
+    new_of,
+    old_of,
+    told,
+)
 from crds.rollout import RevisionChange, Rollout, RolloutStatus
 
 #: While these last a rollout is under way.
@@ -363,7 +370,7 @@ class _Turn:
         status = self.status
         mine = status is not None and status.member == line.name
         if mine and status is not None and status.phase in UNDER_WAY:
-            asked = status.traffic_percent > 0
+            asked = may_be_asked(status, line, self.terms.fault)
             return Course(line.stable, new_of(status), asked)
         warm = old_of(status) if mine and status and status.phase == "Promoted" else {}
         waits = None

@@ -15,8 +15,8 @@ from controllers.pods import child
 from crds.engines import Engine
 from crds.ensemble import FULL, Consensus, Member, ModelEnsemble, Sampling, Serving
 from crds.gateway import KEYS_DIR
-from crds.rollout import Analysis, Rollout, RolloutStatus
-from crds.routes import ROUTES_KEY, Route, RouteTable, Served, Split
+from crds.rollout import Analysis, Rollout, RolloutStatus, Testers
+from crds.routes import ROUTES_KEY, Route, RouteTable, Served, Shadowing, Split
 
 #: When the table last changed. What it no longer names is taken down a little later.
 CHANGED = "fabula.dev/routes-changed-at"
@@ -92,6 +92,8 @@ def split(
         return None
     ways = [_served(canary), *canary.variants] if canary else []
     how = (policy and policy.analysis) or Analysis()
+    testers = (policy and policy.testers) or Testers()
+    shadow = policy.shadow if policy else None
     return Split(
         salt=status.salt,
         member=status.member,
@@ -99,6 +101,9 @@ def split(
         canary=ways,
         watched_seconds=how.window_seconds if status.plan else None,
         slow_above_ms=how.slow_above_milliseconds if status.plan else None,
+        testers=testers.names,
+        players=testers.players,
+        shadow=Shadowing(percent=shadow.percent, judge=shadow.judge) if shadow else None,
     )
 
 

@@ -8,13 +8,16 @@ from typing import Literal
 from controllers.delivery.plan import DEFAULT_MARGIN, AnalysisPlan, Margin, Metric, PlanError
 from controllers.ensemble.revision import digest
 from crds.metrics import GameMetric
-from crds.observations import FALLBACKS, MEMBER_ERRORS, MEMBER_SLOW
+from crds.observations import FALLBACKS, JUDGE_PREFERENCE, MEMBER_ERRORS, MEMBER_SLOW
 from crds.rollout import Analysis, Guardrail, Rollout
 from crds.world import World
 
 #: Looks in the time that a session is watched, and the seconds between two at the least and at the
 #: most. A verdict is late by a look at most, and each costs two writes.
 LOOKS, SOON, SELDOM = 20, 2.0, 30.0
+
+#: What a judge who cannot tell two answers apart comes to.
+EVEN = 0.5
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,10 @@ def agreed(policy: Rollout | None, world: World | None) -> Terms:
         plan = AnalysisPlan(metrics, cap=how.max_pairs)
     except PlanError as error:
         return Terms(fault=f"spec.rollout.guardrails: {error}")
-    said = digest([plan.digest, how.window_seconds, how.slow_above_milliseconds])
-    return Terms(plan, said, every=min(SELDOM, max(SOON, how.window_seconds / LOOKS)))
+    said = [plan.digest, how.window_seconds, how.slow_above_milliseconds]
+    if any(metric.name == JUDGE_PREFERENCE for metric in metrics) and policy.shadow:
+        said.append(policy.shadow.judge)
+    return Terms(plan, digest(said), every=min(SELDOM, max(SOON, how.window_seconds / LOOKS)))
 
 
 def _metric(guardrail: Guardrail, declared: Mapping[str, GameMetric]) -> Metric:
@@ -51,10 +56,12 @@ def _metric(guardrail: Guardrail, declared: Mapping[str, GameMetric]) -> Metric:
         return Metric(name, Margin(margin))
     if name == MEMBER_SLOW:
         return Metric(name, Margin(margin), "Bounded")
+    if name == JUDGE_PREFERENCE:
+        return Metric(name, Margin(margin), "Bounded", "Higher", norm=EVEN)
     if name not in declared:
         raise PlanError(
             f"nobody counts {name}; declare it in spec.metrics of the World that spec.worldRef "
-            f"names, or use {MEMBER_ERRORS}, {MEMBER_SLOW} or {FALLBACKS}"
+            f"names, or use {MEMBER_ERRORS}, {MEMBER_SLOW}, {FALLBACKS} or {JUDGE_PREFERENCE}"
         )
     metric = declared[name]
     better: Literal["Lower", "Higher"] = (

@@ -29,10 +29,10 @@ def told(
     share = 100 if status.phase in ("Promoted", "Complete") else 0
     state, message = status.phase.lower(), status.message
     if line is not None:
-        if status.step and line.answers(new_of(status)) and not fault:
-            share = policy.steps[status.step - 1].traffic_percent
+        asked = may_be_asked(status, line, fault)
+        share = policy.steps[status.step - 1].traffic_percent if asked else 0
         state = f"{share} %"
-        message = _in_a_step(status, policy, over) if share else _with_nobody(status, line)
+        message = _in_a_step(status, policy, over) if asked else _with_nobody(status, line)
         if fault:
             message = f"{fault}; until then nobody is told by {new}"
         if not line.answers(old_of(status)):
@@ -54,6 +54,12 @@ def told(
     )
 
 
+def may_be_asked(status: RolloutStatus, line: Line, fault: str | None) -> bool:
+    """Whether a step has begun and the new revision answers, so that it may be asked, if only by
+    testers or in the shadow."""
+    return status.step > 0 and line.answers(new_of(status)) and not fault
+
+
 def _with_nobody(status: RolloutStatus, line: Line) -> str:
     new, old = names(new_of(status)), names(old_of(status))
     paused = _PAUSED if status.paused_at else ""
@@ -67,13 +73,9 @@ def _with_nobody(status: RolloutStatus, line: Line) -> str:
 
 
 def _in_a_step(status: RolloutStatus, policy: Rollout, over: bool) -> str:
-    new, old = names(new_of(status)), names(old_of(status))
     verdict = status.verdict
     said = f"; {verdict.message}" if verdict else ""
-    told = (
-        f"{policy.steps[status.step - 1].traffic_percent} % of new sessions are told by {new}, as "
-        f"many by {old} as its baseline; step {status.step} of {len(policy.steps)}"
-    )
+    told = f"{_shares(status, policy)}; step {status.step} of {len(policy.steps)}"
     if status.paused_at:
         if verdict and verdict.kind == "Inconclusive":
             return f"{told}{said}; {WITHOUT_PROOF}"
@@ -89,6 +91,18 @@ def _in_a_step(status: RolloutStatus, policy: Rollout, over: bool) -> str:
     if proof and not (verdict and verdict.kind == "Proven"):
         return f"{told} is over, and everyone follows when it is proven{said}"
     return f"{told} is over; everyone follows when all replicas are ready"
+
+
+def _shares(status: RolloutStatus, policy: Rollout) -> str:
+    """Who is told by what in this step."""
+    new, old = names(new_of(status)), names(old_of(status))
+    percent = policy.steps[status.step - 1].traffic_percent
+    told = f"{percent} % of new sessions are told by {new}, as many by {old} as its baseline"
+    if not percent:
+        told = f"{'testers alone are' if policy.testers else 'nobody is'} told by {new}"
+    if policy.shadow:
+        told += f"; {policy.shadow.percent} % of the rest ask it in the shadow"
+    return told
 
 
 def new_of(status: RolloutStatus) -> dict[str, str]:

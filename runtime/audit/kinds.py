@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from runtime.audit.entry import Entry
-from runtime.audit.record import Record
+from runtime.audit.record import Candidate, Record, Ruling
 from runtime.audit.sealing import Keys, UnsealError, decode
 from runtime.audit.segments import LogDamagedError
 
@@ -14,8 +14,8 @@ from runtime.audit.segments import LogDamagedError
 Score = Annotated[str, StringConstraints(pattern=r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$")]
 
 
-#: The arms that are held against each other.
-WatchedArm = Literal["Canary", "Baseline"]
+#: The arms whose sessions have an outcome.
+WatchedArm = Literal["Canary", "Baseline", "Shadow"]
 
 
 class OutcomeEntry(Entry):
@@ -126,6 +126,42 @@ class SessionOutcomeEntry(Entry):
     ] = {}
 
 
+class ShadowEntry(Entry):
+    """What the new revision of a member answers to a question that the old one has decided: told to
+    nobody, and compared by a judge if there is one."""
+
+    prefix: ClassVar[str] = "h"
+    private: ClassVar[tuple[str, ...]] = (
+        "candidate.answer",
+        "candidate.error",
+        "candidate.promptDigest",
+        "ruling.error",
+        "ruling.promptDigest",
+    )
+
+    kind: Literal["Shadow"] = "Shadow"
+    id: str = ""
+    time: Annotated[str, Field(description="When the decision was asked for, RFC 3339, UTC.")]
+    decision: Annotated[str, Field(description="Id of the decision.")]
+    session: Annotated[str, Field(description="Id of the session.")]
+    rollout: Annotated[str, Field(description="Salt of the rollout.")]
+    candidate: Annotated[Candidate, Field(description="What the new revision made of it.")]
+    ruling: Annotated[
+        Ruling | None,
+        Field(
+            description="What the judge said of `old` and `new`, in the order in which they were "
+            "shown. Absent: nobody was asked."
+        ),
+    ] = None
+    preference: Annotated[
+        float | None,
+        Field(
+            description="1: the new answer is preferred; 0: the old one; 0.5: they are the same. "
+            "Absent: they were not compared."
+        ),
+    ] = None
+
+
 Known = (
     Record
     | OutcomeEntry
@@ -134,6 +170,7 @@ Known = (
     | AssignedEntry
     | MetricsEntry
     | SessionOutcomeEntry
+    | ShadowEntry
 )
 AnyEntry = Annotated[Known, Field(discriminator="kind")]
 _ADAPTER: TypeAdapter[Known] = TypeAdapter(AnyEntry)

@@ -115,6 +115,16 @@ class DecisionLog:
         """
         return await self._append(entry, None)
 
+    async def beside(self, entry: E, record: Record) -> E:
+        """Write an entry that holds the words of a decision's player; its time is the decision's,
+        so that whoever was forgotten since stays so.
+
+        Raises:
+            OSError, sqlite3.Error: the volume refused.
+            BacklogFullError: the volume does not keep up.
+        """
+        return await self._append(entry, record.subject)
+
     async def forget(self, player: str, by: str) -> ErasureEntry | None:
         """Destroy the words of a player, and record that; None if there are none.
 

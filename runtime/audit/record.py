@@ -19,8 +19,9 @@ CutBy = Literal["Member", "Client", "Gateway"]
 #: Why a member was asked a second time: it was later than 95 % of its last answers, or it failed.
 Because = Literal["Slow", "Failed"]
 
-#: The part of a session in a rollout.
-Arm = Literal["Canary", "Baseline", "Rest"]
+#: The part of a session in a rollout. ``Shadow``: of the rest, and each of its questions is asked
+#: of the new revision too. ``Tester``: told by the new revision, because somebody said so.
+Arm = Literal["Canary", "Baseline", "Rest", "Shadow", "Tester"]
 
 #: Why an answer is not the ensemble's. ``Outvoted``: another had more weight. ``Outweighed``: a
 #: heavier member's words were taken. ``NoWeight``: its member decides nothing. ``Settled``: the
@@ -322,7 +323,9 @@ class Record(Entry):
         Arm | None,
         Field(
             description="Its part in that rollout: told by the new revision, by the old one to be "
-            "held against it, or in neither. Each candidate says its own revision."
+            "held against it, or in neither (`Rest`); as `Shadow` it is in neither, and the new "
+            "one was asked too; as `Tester` it is told by the new one, and not counted. Each "
+            "candidate says its own revision."
         ),
     ] = None
     watched: Annotated[

@@ -33,6 +33,7 @@ from runtime.gateway.story.meaning import Meaning
 from runtime.gateway.story.paying import ListPrices, Payer
 from runtime.gateway.story.recall import Recall
 from runtime.gateway.story.records import Records
+from runtime.gateway.story.shadows import Shadows
 from runtime.gateway.story.summaries import Chronicle
 from runtime.gateway.story.teller import Teller
 from runtime.gateway.story.watching import begun, window
@@ -120,7 +121,8 @@ class Gateway:
         )
         self._stack.push_async_callback(self.guards.close)
         tariff = ListPrices()
-        chronicle = Chronicle(self.sessions, Payer(self.guards, tariff))
+        payer = Payer(self.guards, tariff)
+        chronicle = Chronicle(self.sessions, payer)
         self._stack.push_async_callback(chronicle.close)
         self.indexing = Indexing(self.decisions, folder / "search.db")
         self._stack.push_async_callback(self.indexing.stop)
@@ -150,6 +152,10 @@ class Gateway:
         self.council = Council(
             self.meaning, self.learning.learned, self.guards, tariff, len(self.decisions)
         )
+        shadows = Shadows(
+            self.decisions, self.sessions, self.voices, payer, self.admission, self.metrics
+        )
+        self._stack.push_async_callback(shadows.close)
         self.teller = Teller(
             self.following,
             self.voices,
@@ -160,6 +166,7 @@ class Gateway:
             self.admission,
             self.recall,
             self.guards,
+            shadows,
         )
 
     def closes_after(self, finish: Callable[[], Awaitable[None]]) -> None:
@@ -181,15 +188,20 @@ class Gateway:
         trouble = self.sessions.trouble
         return None if trouble is None else str(trouble)
 
-    async def begin(self, player: str | None, context: Context | None) -> Session:
-        """Begin a session. Where it is watched, the log says so before anybody knows of it.
+    async def begin(
+        self, player: str | None, context: Context | None, tester: str | None = None
+    ) -> Session:
+        """Begin a session, of a tester where one is named. Where it is watched, the log says so
+        before anybody knows of it.
 
         Raises:
             StoreUnavailableError: the session store does not answer.
             OSError, sqlite3.Error, BacklogFullError: the volume refused.
         """
         table = self.following.routes
-        session = await self.sessions.create(player, context, lambda made: assigned(made, table))
+        session = await self.sessions.create(
+            player, context, lambda made: assigned(made, table, tester, player, shadow=True)
+        )
         entry = begun(session, table)
         if entry is not None:
             await self.decisions.note(entry)

@@ -53,6 +53,12 @@ class Metrics:
             ["member", "because"],
             registry=self.registry,
         )
+        self.shadows = Counter(
+            "fabula_gateway_shadows",
+            "Questions that a new revision was to be asked in the shadow, by what became of them.",
+            ["result"],
+            registry=self.registry,
+        )
         self.refused = Counter(
             "fabula_gateway_refused",
             "Requests answered with an error, by status.",

@@ -20,9 +20,9 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from crds.base import Decimal, Model
 
 #: ``decide``: begin sessions and ask. ``read``: look at sessions, decisions and records.
-#: ``outcome``: say what came of a decision. ``config``: read the World's tunables. ``admin``:
-#: everything, deleting included.
-Scope = Literal["decide", "read", "outcome", "config", "admin"]
+#: ``outcome``: say what came of a decision. ``config``: read the World's tunables. ``test``: say
+#: who is a tester. ``admin``: everything, deleting included.
+Scope = Literal["decide", "read", "outcome", "config", "test", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 #: Characters of the random part: 62 ** 43 is more than 2 ** 256.

@@ -26,7 +26,7 @@ from runtime.sessions.store import (
     UnknownSessionError,
     fact_of,
 )
-from runtime.sessions.tally import IN_VAIN, MAX_METRICS, Mark, Tally
+from runtime.sessions.tally import MAX_METRICS, Mark, Tally, is_games
 
 #: Raised before anything is written.
 REFUSALS = (
@@ -214,7 +214,7 @@ def post(db: sqlite3.Connection, wanted: str, posted: Mapping[str, float]) -> No
         MetricsFullError
     """
     known = {**metrics(db, wanted), **posted}
-    if len(known.keys() - IN_VAIN.keys()) > MAX_METRICS:
+    if sum(map(is_games, known)) > MAX_METRICS:
         raise MetricsFullError(wanted)
     db.execute("UPDATE session SET metrics = ? WHERE id = ?", (json.dumps(known), wanted))
 

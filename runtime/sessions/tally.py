@@ -8,13 +8,26 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from crds.observations import FALLBACKS, MEMBER_ERRORS, MEMBER_SLOW
+from crds.observations import FALLBACKS, JUDGE_PREFERENCE, MEMBER_ERRORS, MEMBER_SLOW
 from runtime.audit import Record
 
 #: Metrics that a game may post of one session.
 MAX_METRICS = 16
-#: Kept beside them, where nothing came of a turn: the game went away, or an error was the answer.
+#: What is kept beside them has names that games cannot give. Where nothing came of a turn, as the
+#: game went away, or an error was the answer:
 IN_VAIN = {"_in_vain": 1.0}
+_PREFERRED = "_preferred-"
+
+
+def preferred(turn: int, preference: float) -> dict[str, float]:
+    """What is kept of a turn that was asked in the shadow too: how far the new answer was preferred
+    to the old one, 0 to 1. Kept again, it counts once."""
+    return {f"{_PREFERRED}{turn}": preference}
+
+
+def is_games(name: str) -> bool:
+    """Whether a game posted it."""
+    return not name.startswith("_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +79,14 @@ class Tally:
         """By metric, in its unit; what is not known is left out."""
         failed = [mark.failed for mark in self.marks if mark.failed is not None]
         slow = [mark.slow for mark in self.marks if mark.slow is not None]
-        counted = {name: value for name, value in self.metrics.items() if name not in IN_VAIN}
+        counted = {name: value for name, value in self.metrics.items() if is_games(name)}
+        shadows = [value for name, value in self.metrics.items() if name.startswith(_PREFERRED)]
         if failed:
             counted[MEMBER_ERRORS] = float(any(failed))
         if slow:
             counted[MEMBER_SLOW] = sum(slow) / len(slow)
+        if shadows:
+            counted[JUDGE_PREFERENCE] = sum(shadows) / len(shadows)
         if self.marks:
             counted[FALLBACKS] = float(any(mark.fallback for mark in self.marks))
         return counted

@@ -64,6 +64,15 @@ CacheControl = Annotated[
         examples=["no-cache"],
     ),
 ]
+Tester = Annotated[
+    str | None,
+    Header(
+        max_length=63,
+        description="Who tests what is rolled out: the session is told by the new revision if the "
+        "rollout names this tester. An API key needs the scope `test` for it.",
+        examples=["ann"],
+    ),
+]
 
 
 def games(gateway: Gateway, shortcuts: list[Shortcut]) -> APIRouter:
@@ -74,21 +83,24 @@ def games(gateway: Gateway, shortcuts: list[Shortcut]) -> APIRouter:
     @router.post(
         "/sessions",
         summary="Begin a session",
-        dependencies=[decides],
         status_code=HTTPStatus.CREATED,
         response_model=SessionView,
         responses=examples.responses(201, examples.SESSION, 401, 403, 413, 422, 429, 503),
         tags=["sessions"],
     )
     async def begin(
+        request: Request,
+        visit: Annotated[Visit, Depends(Guarded(gateway, "decide"))],
         body: Annotated[SessionRequest | None, Body(openapi_examples=examples.SESSION_REQUESTS)] = (
             None
         ),
+        fabula_tester: Tester = None,
     ) -> Response:
         """A session is one play-through: its last turns are told to the members with each
         question. It is kept once this answers."""
-        request = body or SessionRequest()
-        session = await gateway.begin(request.player, request.context)
+        tester = gateway.guards.tester(request.headers, visit)
+        wanted = body or SessionRequest()
+        session = await gateway.begin(wanted.player, wanted.context, tester)
         return answer(_view(session), HTTPStatus.CREATED)
 
     @router.get(

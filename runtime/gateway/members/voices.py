@@ -127,6 +127,14 @@ class Member:
             self._metrics.second_answers.labels(self.name, because).inc()
         return answer, reply
 
+    async def ask_aside(self, prompt: Prompt, patience: float) -> tuple[str, Reply]:
+        """The same for nobody's sake: what comes of it changes nothing of what is known of it.
+
+        Raises:
+            EngineError: there is no answer.
+        """
+        return await self._attempt(prompt, patience, None)
+
     async def retire(self, *, patiently: bool = True) -> None:
         """Stop looking at it; close it when the last question to it is done, or end that too."""
         self._watch.cancel()
@@ -378,6 +386,11 @@ class Voices:
         """The same as `cast` for one member alone."""
         chair = next((each for each in self._chairs(canary) if each.member == member), None)
         return None if chair is None else self._seated(chair)
+
+    @property
+    def tried(self) -> Seat | None:
+        """The member that is tried out, as its canary has it; None where there is no canary."""
+        return self._seated(self._canary) if self._canary else None
 
     def _chairs(self, canary: bool) -> list[Chair]:
         tried = self._canary if canary else None

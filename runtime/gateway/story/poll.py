@@ -83,10 +83,10 @@ async def poll(
     for at, (ask, asking) in enumerate(zip(asks, askings, strict=True)):
         reason = ask.withheld or asking.hopeless
         if reason is not None:
-            candidates.append(_candidate(ask, "Skipped", error=reason))
+            candidates.append(part(ask, "Skipped", error=reason))
             watch(candidates[-1])
             continue
-        candidates.append(_candidate(ask, "Cancelled"))
+        candidates.append(part(ask, "Cancelled"))
         allowed = min(float(ask.seat.route.timeout_seconds), patience)
         tasks[asyncio.create_task(asking.run(allowed))] = at
     waiting = set(tasks)
@@ -123,7 +123,7 @@ async def poll(
             task.cancel()
     for task in waiting:
         at = tasks[task]
-        candidates[at] = _candidate(
+        candidates[at] = part(
             asks[at],
             "Failed" if late else "Cancelled",
             error=_TOO_LATE if late else None,
@@ -141,7 +141,7 @@ def candidate_of(ask: Ask, asking: Asking) -> Candidate:
     """A member's part as it is now: what became of asking it."""
     found = asking.outcome
     reply = found.reply
-    return _candidate(
+    return part(
         replace(ask, seat=found.seat),
         found.state,
         answer=found.answer,
@@ -159,7 +159,8 @@ def tokens_of(reply: Reply) -> TokenCount:
     return TokenCount(prompt=reply.usage.prompt, completion=reply.usage.completion)
 
 
-def _candidate(ask: Ask, state: str, **known: object) -> Candidate:
+def part(ask: Ask, state: str, **known: object) -> Candidate:
+    """A member's part in this state."""
     route: Route = ask.seat.route
     return Candidate.model_validate(
         {

@@ -5,8 +5,9 @@ costs nothing but the ruling: the heaviest member's text is taken then.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from typing import Literal
 
 from crds.gateway import GatewayConfig
@@ -14,7 +15,7 @@ from runtime.audit import Candidate, Ruling
 from runtime.audit.replay import ballots_of
 from runtime.consensus import Rules
 from runtime.consensus.prose import letters, picked, to_rule_on
-from runtime.engines import EngineError, Prompt
+from runtime.engines import EngineError, Prompt, Reply
 from runtime.gateway.members.voices import Seat
 from runtime.gateway.story.paying import UNPAID, Payer
 from runtime.gateway.story.poll import tokens_of
@@ -40,6 +41,9 @@ _FUSE = (
     "own: keep what they have in common and the best of each, leave out what contradicts the tale, "
     "and do not speak of drafts."
 )
+
+#: Asks a member, for so many seconds at most.
+_Ask = Callable[[Prompt, float], Awaitable[tuple[str, Reply]]]
 
 
 def drafting(rules: Rules, patience: float) -> float:
@@ -81,14 +85,53 @@ async def rule(
     texts = [said[member] for member in shown]
     added = drafts_of(texts) + _FUSE
     asked = build(config, seat.route, scene, traceparent, reserve=at_most(added))
-    prompt = question(asked, kind, texts)
+    return await _put(payer, seat, question(asked, kind, texts), ruling, patience, seat.member.ask)
+
+
+async def compare(
+    payer: Payer,
+    seat: Seat,
+    config: GatewayConfig,
+    scene: Scene,
+    traceparent: str | None,
+    texts: Mapping[str, str],
+    seed: str,
+    patience: float,
+) -> Ruling:
+    """Which of two texts a judge prefers, beside what is decided: nobody waits for it, and it says
+    nothing of the judge.
+
+    Args:
+        payer: who pays.
+        seat: the judge.
+        config: who tells.
+        scene: what the texts continue.
+        traceparent: what it belongs to.
+        texts: by name. The judge sees them without, in an order that is drawn.
+        seed: what it is drawn from.
+        patience: seconds.
+    """
+    shown = sorted(texts, key=lambda name: sha256(f"order {seed} {name}".encode()).digest())
+    ruling = Ruling(kind="Judge", judge=seat.route.member, shown=shown, state="Skipped")
+    reason = seat.member.unavailable()
+    if reason is not None:
+        return _but(ruling, error=reason)
+    drafts = [texts[name] for name in shown]
+    tale, added = replace(scene, options=None), drafts_of(drafts) + _FUSE
+    asked = build(config, seat.route, tale, traceparent, reserve=at_most(added))
+    prompt = question(asked, "Judge", drafts)
+    return await _put(payer, seat, prompt, ruling, patience, seat.member.ask_aside)
+
+
+async def _put(
+    payer: Payer, seat: Seat, prompt: Prompt, ruling: Ruling, patience: float, ask: _Ask
+) -> Ruling:
+    """Put the question to the judge; the ruling with what came of it."""
     ruling = _but(ruling, prompt_digest=prompt.digest)
     started = time.monotonic()
     try:
         async with payer.paying(seat.route, prompt, patience) as spending:
-            answer, reply = await seat.member.ask(
-                prompt, min(patience, float(seat.route.timeout_seconds))
-            )
+            answer, reply = await ask(prompt, min(patience, float(seat.route.timeout_seconds)))
             payer.settle(spending, seat.route, seat.known.cost_usd(reply.usage))
     except UNPAID as error:
         return _but(ruling, error=f"Budget: {error}")
@@ -97,8 +140,8 @@ async def rule(
     return _but(
         ruling,
         state="Answered",
-        pick=picked(answer, shown) if kind == "Judge" else None,
-        text=answer if kind == "Fuse" else None,
+        pick=picked(answer, ruling.shown) if ruling.kind == "Judge" else None,
+        text=answer if ruling.kind == "Fuse" else None,
         latency_ms=_milliseconds(started),
         tokens=tokens_of(reply),
         cost_usd=seat.known.cost_usd(reply.usage),

@@ -20,6 +20,7 @@ from runtime.gateway.story.inquiry import Inquiry
 from runtime.gateway.story.prompt import Scene, draft, prompts
 from runtime.gateway.story.recall import Lookup, Recall, key_of
 from runtime.gateway.story.records import RecordElsewhereError, Records, uncut
+from runtime.gateway.story.shadows import Shadows
 from runtime.gateway.story.summaries import Chronicle
 from runtime.gateway.story.turns import Turns
 from runtime.gateway.story.watching import held, seen, window
@@ -61,6 +62,7 @@ class Teller:
         admission: Admission,
         recall: Recall,
         guards: Guards,
+        shadows: Shadows,
     ) -> None:
         self._following = following
         self._voices = voices
@@ -72,6 +74,7 @@ class Teller:
         self._admission = admission
         self._recall = recall
         self._guards = guards
+        self._shadows = shadows
         self._under_way: dict[tuple[str, str], _UnderWay] = {}
 
     async def decide(self, inquiry: Inquiry) -> Record:
@@ -160,10 +163,14 @@ class Teller:
             allowed = min(allowed, inquiry.patience)
         async with self._admission.place(allowed), self._recall.lookup() as lookup:
             left = max(min(1.0, allowed), allowed - (time.monotonic() - started))
-            draft, space = await self._draft(inquiry, config, table, claim, lookup, started, left)
+            draft, motion, space = await self._draft(
+                inquiry, config, table, claim, lookup, started, left
+            )
             await self._turns.confirm(claim, time.monotonic() - since)
             record = await uncut(self._keep(claim, draft, lookup))
         self._records.tell_of(record, inquiry.trace, time.monotonic() - started)
+        if record.arm == "Shadow" and table is not None:
+            self._shadows.take(record, claim.session, motion, table)
         self._summarise(config, claim, record, space)
         return record
 
@@ -176,8 +183,9 @@ class Teller:
         lookup: Lookup,
         started: float,
         patience: float,
-    ) -> tuple[Record, int]:
-        """The decision before it is logged, and the tokens that turns had in its prompts."""
+    ) -> tuple[Record, Motion, int]:
+        """The decision before it is logged, what was put to the members, and the tokens that turns
+        had in its prompts."""
         asked_at, deadline = now(), time.monotonic() + patience
         question, trace, session = inquiry.question, inquiry.trace, claim.session
         canary = in_canary(session.arm, table)
@@ -248,7 +256,7 @@ class Teller:
             watched=seen(() if found else answered.candidates, watched.split) if watched else None,
             **recorded(session.arm, table),
         )
-        return record, space
+        return record, motion, space
 
     async def _keep(self, claim: Claim, draft: Record, lookup: Lookup) -> Record:
         record = await self._records.log(draft)

@@ -1,6 +1,7 @@
 """What is seen of sessions while a new revision of a member is tried out in some of them.
 
 Only those in the canary and in its baseline are watched, for the same time from their beginning.
+Of those in the shadow it is only seen, for as long, which answers a judge prefers.
 A vote waits for the member that is tried out, in both arms alike, as long as its call is not slow:
 cancelled sooner, nobody would ever see what is wrong with it.
 """
@@ -8,6 +9,7 @@ cancelled sooner, nobody would ever see what is wrong with it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from crds.routes import RouteTable, Split
 from runtime.audit import Candidate
@@ -20,6 +22,9 @@ from runtime.sessions import Session
 
 #: A decision takes no longer than its ensemble allows, and so long to be noted.
 NOTED_SECONDS = 2.0
+#: So long may a question wait to be asked in the shadow. It then has as long as the decision had,
+#: and so has the judge.
+SHADOW_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +44,39 @@ def window(session: Session, table: RouteTable | None, at: datetime | None = Non
         table: who is tried out.
         at: when. Default: now.
     """
+    found = _window(session, table, at)
+    return None if found is None or found.arm == "Shadow" else found
+
+
+def compared(session: Session, table: RouteTable | None) -> bool:
+    """Whether answers in its shadow count now, if a judge compares them."""
+    found = _window(session, table, None)
+    return found is not None and found.arm == "Shadow"
+
+
+def _window(session: Session, table: RouteTable | None, at: datetime | None) -> Window | None:
     split = table.split if table else None
     arm = arm_in(session.arm, table)
-    if arm is None or arm == "Rest" or split is None or split.watched_seconds is None:
+    if arm in (None, "Rest", "Tester") or split is None or split.watched_seconds is None:
+        return None
+    if arm == "Shadow" and not (split.shadow and split.shadow.judge):
         return None
     begun = datetime.fromisoformat(session.created)
     until = begun + timedelta(seconds=split.watched_seconds)
-    return Window(split, arm, until) if (at or datetime.now(UTC)) < until else None
+    return (
+        Window(split, cast("WatchedArm", arm), until) if (at or datetime.now(UTC)) < until else None
+    )
 
 
 def begun(session: Session, table: RouteTable | None) -> AssignedEntry | None:
     """What the log says of a session that begins. None: it is not watched."""
-    found = window(session, table, datetime.fromisoformat(session.created))
+    found = _window(session, table, datetime.fromisoformat(session.created))
     if found is None or table is None:
         return None
-    told = timedelta(seconds=table.timeout_seconds + NOTED_SECONDS)
+    seconds = table.timeout_seconds + NOTED_SECONDS
+    if found.arm == "Shadow":
+        seconds += 2 * table.timeout_seconds + SHADOW_SECONDS
+    told = timedelta(seconds=seconds)
     return AssignedEntry(
         time=session.created,
         session=session.id,

@@ -86,6 +86,8 @@ async def complete(
     trace: Trace,
     visit: Visit,
     hear: Callable[[Chunk], None] | None = None,
+    *,
+    tester: str | None = None,
 ) -> Completed:
     """The recorded completion. Cancelling it stops who is asked.
 
@@ -96,6 +98,7 @@ async def complete(
         visit: who asks.
         hear: called with each piece of one member's answer as it comes. The storyteller's is told
             when it is decided.
+        tester: whom the caller says to be one.
 
     Raises:
         UnknownModelError, NotConfiguredError
@@ -109,7 +112,7 @@ async def complete(
     """
     model, table = model_of(gateway, asked.model), gateway.following.routes
     # Without a session nothing is kept: a player has the same arm each time, anybody else any.
-    arm = assigned(asked.user or secrets.token_hex(8), table)
+    arm = assigned(asked.user or secrets.token_hex(8), table, tester, asked.user)
     canary = in_canary(arm, table)
     choice = _choice(asked) if model.seat is None else None
     patience = float(table.timeout_seconds if table else 1)

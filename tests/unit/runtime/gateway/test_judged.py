@@ -56,6 +56,7 @@ async def evidence(home: House) -> Evidence:
             if each.kind == "Assigned"
             else Outcome(page.log, each.sequence, each.arm, each.values)
             for each in page.observations
+            if each.arm != "Shadow"
         ]
         counted = feed(feed(counted, PLAN, records), PLAN, records)
         after, more = page.through, page.more
