@@ -18,6 +18,7 @@ from controllers.delivery.ebh import discoveries
 from controllers.delivery.noninferiority import log_proof, points
 from controllers.delivery.plan import DEFAULT_MARGIN, Margin, Metric, Sizes
 from controllers.delivery.tally import shares
+from crds.observations import JUDGE_PREFERENCE
 
 HARM, PROOF = 0.01, 0.05
 STABLE = 0.01
@@ -255,6 +256,29 @@ def slower_after(
     return after, other
 
 
+def preferences(
+    rng: np.random.Generator, sessions: int, runs: int, rate: float, pairs: int
+) -> Floats:
+    """What a judge who prefers the new answer at this rate comes to, over so many questions of each
+    session: a row a session, a column a run."""
+    return rng.binomial(pairs, rate, (sessions, runs)) / pairs
+
+
+def preferred_after(seen: Floats, margin: float) -> tuple[Counts, Counts]:
+    """After how many sessions in the shadow harm is found, and proof."""
+    metric = Metric(JUDGE_PREFERENCE, Margin(margin), "Bounded", "Higher", norm=0.5)
+    support = points(metric, (1, 1), factor=1.0)
+    counts = np.zeros((seen.shape[1], len(support)))
+    harmed, proven = (np.full(seen.shape[1], NEVER) for _ in range(2))
+    for at, values in enumerate(seen, 1):
+        counts += shares(0.5 - values, support)
+        found = bounded.log_e(counts, support) >= -math.log(HARM)
+        harmed[found & (harmed == NEVER)] = at
+        enough = log_proof(metric, counts) >= -math.log(PROOF)
+        proven[enough & (proven == NEVER)] = at
+    return harmed, proven
+
+
 def spread_of(after: Counts) -> str:
     """Median and 90th percentile."""
     return " / ".join(f"{np.quantile(after, q, method='higher'):,.0f}" for q in (0.5, 0.9))
@@ -426,10 +450,23 @@ def show_rest(rng: np.random.Generator) -> None:
         print(f"| {spread} | {slower} | {' | '.join(told)} |", flush=True)
 
 
+def show_preference(rng: np.random.Generator) -> None:
+    print("\n## A judge's preference in the shadow, margin 10 points; sessions, median / p90\n")
+    print("| new answer preferred | pairs a session | runs | harm | proof |\n|---|---|---|---|---|")
+    for rate, pairs, runs, sessions in ((0.5, 1, 10_000, 1000), (0.5, 5, 10_000, 1000),
+                                        (0.4, 1, 2000, 1000), (0.4, 5, 2000, 1000),
+                                        (0.3, 1, 2000, 500), (0.3, 5, 2000, 500)):  # fmt: skip
+        ends = preferred_after(preferences(rng, sessions, runs, rate, pairs), 0.1)
+        told = (f"{share(after)}, {spread_of(after)}" if (after < NEVER).mean() > 0.9
+                else share(after) for after in ends)  # fmt: skip
+        print(f"| {rate} | {pairs} | {runs:,} of {sessions:,} | {' | '.join(told)} |", flush=True)
+
+
 def main() -> None:
     """Print the tables."""
     began = time.monotonic()
-    for seed, show in enumerate((show_harm, show_promotion, show_thresholds, show_rest)):
+    shows = show_harm, show_promotion, show_thresholds, show_rest, show_preference
+    for seed, show in enumerate(shows):
         show(np.random.default_rng(seed))
         print(f"\n({time.monotonic() - began:.0f} s)", flush=True)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from controllers.delivery.evidence import Outcome, feed, start
+from controllers.delivery.evidence import Outcome, Shadowed, feed, start
 from controllers.delivery.plan import AnalysisPlan, Margin, Metric
 from controllers.delivery.verdict import Kind, look
 from tests.bench.delivery import (
@@ -17,6 +17,8 @@ from tests.bench.delivery import (
     decided,
     harmed_after,
     independent,
+    preferences,
+    preferred_after,
     proven_after,
 )
 
@@ -89,3 +91,20 @@ def test_equal_arms_are_rolled_back_in_one_of_a_hundred_runs_at_most() -> None:
     for rate in (0.01, 0.1, 0.5):
         after = harmed_after(independent(np.random.default_rng(4), 1000, 1000, rate, rate))
         assert (after < NEVER).mean() <= 0.01
+
+
+def test_many_judged_runs_at_once_end_where_looks_at_one_by_one_end() -> None:
+    metric = Metric("liked", Margin(absolute=0.2), "Bounded", "Higher", norm=0.5)
+    plan = AnalysisPlan((metric,))
+    for rate in (0.25, 0.6):
+        seen = preferences(np.random.default_rng(2), 200, 3, rate, 3)
+        harmed, proven = preferred_after(seen, 0.2)
+        for run in range(3):
+            evidence, ends = start(plan), [NEVER, NEVER]
+            for at, liked in enumerate(seen[:, run]):
+                evidence = feed(evidence, plan, [Shadowed("g", at, {"liked": float(liked)})])
+                (reading,) = look(evidence, plan).metrics
+                found = reading.harmful, reading.proven
+                ends = [end if end < NEVER or not new else at + 1
+                        for end, new in zip(ends, found, strict=True)]  # fmt: skip
+            assert ends == [harmed[run], proven[run]]

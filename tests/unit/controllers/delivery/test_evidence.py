@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from controllers.delivery import harm
 from controllers.delivery.checkpoint import dump, load
-from controllers.delivery.evidence import Assigned, Outcome, feed, start
-from controllers.delivery.plan import AnalysisPlan
+from controllers.delivery.evidence import Assigned, Outcome, Shadowed, feed, start
+from controllers.delivery.noninferiority import points
+from controllers.delivery.plan import AnalysisPlan, Margin, Metric
 from tests.unit.controllers.delivery.builders import ERRORS, LATENCY, PLAN, sessions
 
 RECORDS = sessions(60, canary=0.2, baseline=0.1, missing=0.05)
@@ -107,3 +108,40 @@ def test_an_operator_without_an_analysis_does_not_load_numpy() -> None:
     """It would cost 12 MiB of memory."""
     code = "import operators.app, controllers.delivery.plan, sys; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
+
+
+LIKED = Metric("liked", Margin(absolute=0.1), "Bounded", "Higher", norm=0.5)
+BOTH = AnalysisPlan((ERRORS, LIKED))
+
+
+def test_a_session_in_the_shadow_is_held_against_the_norm_and_is_in_no_block() -> None:
+    evidence = feed(start(BOTH), BOTH, [Shadowed("g", 1, {"liked": 0.75, "errors": 1.0})])
+    errors, liked = evidence.metrics
+    assert (evidence.blocks, errors.complete, evidence.split) == (0, 0, start(BOTH).split)
+    assert (liked.complete, liked.canary, liked.baseline) == (1, 0.25, 0.5)
+    support = points(LIKED, (1, 1), factor=1.0)
+    assert np.dot(liked.differences, support) == pytest.approx(-0.25)
+    assert liked.differences == liked.excess
+
+
+def test_pairs_say_nothing_of_what_is_judged_in_the_shadow() -> None:
+    outcomes = [
+        Outcome("g", 1, "Canary", {"errors": 0.0, "liked": 0.0}),
+        Outcome("g", 2, "Baseline", {"errors": 0.0, "liked": 0.0}),
+    ]
+    evidence = feed(start(BOTH), BOTH, outcomes)
+    assert (evidence.blocks, evidence.metrics[1].complete) == (1, 0)
+
+
+def test_what_was_not_compared_counts_for_nobody_and_moves_the_cursor() -> None:
+    evidence = feed(start(BOTH), BOTH, [Shadowed("g", 7, {})])
+    assert evidence == replace(start(BOTH), cursor={"g": 7})
+
+
+@given(st.lists(st.floats(0, 1), max_size=30), st.integers(0, 30))
+def test_shadows_read_again_count_once(liked: list[float], cut: int) -> None:
+    told = [Shadowed("g", at, {"liked": value}) for at, value in enumerate(liked)]
+    whole = feed(start(BOTH), BOTH, told)
+    part = load(dump(feed(start(BOTH), BOTH, told[:cut]), BOTH), BOTH)
+    assert feed(part, BOTH, told) == whole
+    assert load(dump(whole, BOTH), BOTH) == whole

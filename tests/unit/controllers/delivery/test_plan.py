@@ -19,6 +19,8 @@ PLAN = AnalysisPlan((Metric("errors", Margin(absolute=0.01)),))
         (lambda: Metric("m", Margin(absolute=5), "Bounded", high=5), "smaller than the range"),
         (lambda: Metric("m", Margin(relative=1), better="Higher"), "smaller than the range"),
         (lambda: Metric("m", Margin(relative=0.1), "Bounded", low=1, high=5), "low 0"),
+        (lambda: Metric("m", norm=0.5), "a value of a bounded metric"),
+        (lambda: Metric("m", kind="Bounded", norm=2), "a value of a bounded metric"),
         (lambda: AnalysisPlan(()), "at least one"),
         (lambda: AnalysisPlan((Metric("m"), Metric("m"))), "each once"),
         (lambda: replace(PLAN, harm_alpha=1.0), "harm_alpha"),
@@ -55,3 +57,10 @@ def test_any_change_is_another_plan() -> None:
         replace(PLAN, block=(1, 19)),
     ]
     assert len({plan.digest for plan in (PLAN, *others)}) == 4
+
+
+def test_a_norm_makes_another_plan_and_its_absence_the_same_as_ever() -> None:
+    assert PLAN.digest == "1381316f32697a49b5cd064d347985289e46891bd19f7c61c58645650d635f9e"
+    liked = Metric("liked", Margin(absolute=0.1), "Bounded", "Higher")
+    plans = (AnalysisPlan((each,)) for each in (liked, replace(liked, norm=0.5)))
+    assert len({plan.digest for plan in plans}) == 2
