@@ -135,6 +135,9 @@ class ShadowEntry(Entry):
         "candidate.answer",
         "candidate.error",
         "candidate.promptDigest",
+        "old.answer",
+        "old.error",
+        "old.promptDigest",
         "ruling.error",
         "ruling.promptDigest",
     )
@@ -146,6 +149,13 @@ class ShadowEntry(Entry):
     session: Annotated[str, Field(description="Id of the session.")]
     rollout: Annotated[str, Field(description="Salt of the rollout.")]
     candidate: Annotated[Candidate, Field(description="What the new revision made of it.")]
+    old: Annotated[
+        Candidate | None,
+        Field(
+            description="What the old one says when it is asked again, because the vote was settled "
+            "without it. Absent: the decision has its part."
+        ),
+    ] = None
     ruling: Annotated[
         Ruling | None,
         Field(

@@ -11,6 +11,7 @@ _SENT = (
     "x-api-key",
     "cache-control",
     "content-type",
+    "fabula-tester",
     "idempotency-key",
     "if-none-match",
     "traceparent",

@@ -136,6 +136,23 @@ GOOD = [
         {"steps": [{"trafficPercent": 5, "pauseMinutes": 10}], "guardrails": [], "analysis": {}},
     ),
     changed(
+        ENSEMBLE,
+        "spec.rollout",
+        {
+            "steps": [{"trafficPercent": 0, "waitFor": "Person"}],
+            "testers": {"names": ["ann", "QA.team_1-b"], "players": ["Mara the Émber"]},
+        },
+    ),
+    changed(
+        ENSEMBLE,
+        "spec.rollout",
+        {
+            "steps": [{"trafficPercent": 0, "pauseMinutes": 60}],
+            "shadow": {"percent": 100, "judge": ENSEMBLE["spec"]["members"][0]["name"]},
+            "guardrails": [{"metric": "judge-preference", "marginPoints": "10"}],
+        },
+    ),
+    changed(
         WORLD,
         "spec.metrics",
         [
@@ -374,6 +391,8 @@ def explain(cluster: devcluster.Cluster, field: str) -> str:
         "modelensemble.spec.rollout.steps",
         "modelensemble.spec.rollout.guardrails",
         "modelensemble.spec.rollout.analysis",
+        "modelensemble.spec.rollout.testers",
+        "modelensemble.spec.rollout.shadow",
         "modelensemble.status.rollout",
         "modelensemble.status.members",
         "storyteller.spec",

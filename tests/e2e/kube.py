@@ -136,12 +136,14 @@ class Game:
     #: Where `kubectl proxy` listens.
     api: str
 
-    def _call(self, path: str, body: Object | None = None) -> Any:
+    def _call(
+        self, path: str, body: Object | None = None, headers: dict[str, str] | None = None
+    ) -> Any:
         service = f"http:{self.storyteller}-gateway:http"
         request = urllib.request.Request(
             f"{self.api}/api/v1/namespaces/{self.kube.namespace}/services/{service}/proxy{path}",
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
+            headers={"Content-Type": "application/json", **(headers or {})},
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
@@ -152,8 +154,10 @@ class Game:
     def post(self, path: str, body: Object) -> Any:
         return self._call(path, body)
 
-    def session(self) -> str:
-        opened: str = self.post("/v1/sessions", {"player": "tester"})["id"]
+    def session(self, tester: str | None = None) -> str:
+        """A new session, of a tester if one is named."""
+        named = {"Fabula-Tester": tester} if tester else {}
+        opened: str = self._call("/v1/sessions", {"player": "tester"}, named)["id"]
         return opened
 
     def ask(self, session: str, **question: Any) -> Object:

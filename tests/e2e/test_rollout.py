@@ -16,9 +16,11 @@ STEPS = [{"trafficPercent": 10, **WAIT}, {"trafficPercent": 50, **WAIT}]
 _IDS = itertools.count(1)
 
 
-def chorus(*, steps: list[Object] | None = None, **changed: Any) -> Object:
+def chorus(
+    *, steps: list[Object] | None = None, policy: Object | None = None, **changed: Any
+) -> Object:
     """Two members, the second of which changes."""
-    rollout = {"steps": steps or STEPS, "rollbackWindowMinutes": 30}
+    rollout = {"steps": steps or STEPS, "rollbackWindowMinutes": 30, **(policy or {})}
     members = worlds.engine("one"), worlds.engine("two", **changed)
     return worlds.ensemble(*members, rollout=rollout)
 
@@ -140,3 +142,44 @@ def test_a_canary_that_cannot_start_gets_nobody_and_the_newest_spec_wins(
     kube.apply(chorus(sampling={"temperature": "0.1"}))
     assert stands(kube, "Paused", 10, 120)["number"] == 2
     until("the broken one gone", lambda: len(kube.pods("fabula.dev/member=two")) == 2)
+
+
+def test_testers_have_it_before_the_first_step_and_the_rest_ask_it_in_the_shadow(
+    kube: Kube, game: Game
+) -> None:
+    steps = [{"trafficPercent": 0, **WAIT}, {"trafficPercent": 50, **WAIT}]
+    policy = {
+        "testers": {"names": ["ann"]},
+        "shadow": {"percent": 100, "judge": "one"},
+        "guardrails": [{"metric": "judge-preference", "marginPoints": "40"}],
+        "analysis": {"windowSeconds": 5},
+    }
+    kube.apply(worlds.world(), chorus(steps=steps, policy=policy), worlds.storyteller())
+    kube.ready()
+    old = member(kube)["stable"]
+    kube.apply(chorus(steps=steps, policy=policy, sampling={"temperature": "0.1"}))
+    assert "testers alone" in stands(kube, "Paused", 0, 120)["message"]
+    new = member(kube)["revision"]
+
+    def testing() -> bool:
+        return told_by(game, game.session("ann")) == (new, "Tester")
+
+    until("the gateway knows the tester", testing)
+    session = game.session("ann")
+    assert told_by(game, game.session()) == (old, "Shadow")
+    assert told_by(game, game.session("bob")) == (old, "Shadow")
+
+    def compared() -> Object | None:
+        """Engines that answer alike are as good as one another, and a few sessions show it."""
+        for _ in range(8):
+            game.ask(game.session())
+        verdict = rollout(kube).get("verdict", {})
+        return verdict if verdict.get("kind") == "Proven" else None
+
+    verdict = until("the shadow proves it", compared, 120, last=lambda: rollout(kube))
+    assert (verdict["pairs"], verdict["metrics"][0]["standing"]) == (0, "Proven")
+    assert ask(kube, "SkipStep").startswith("Done")
+    stands(kube, "Paused", 50)
+    assert told_by(game, session) == (new, "Tester")
+    assert ask(kube, "Abort").startswith("Done")
+    until("it is told by the old one", lambda: told_by(game, session) == (old, None), seconds=10)

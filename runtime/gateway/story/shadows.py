@@ -129,28 +129,47 @@ class Shadows:
         tried = {way.revision for way in split.canary} if split else set()
         if split is None or seat is None or seat.route.revision not in tried:
             return "Ended"  # or the new revision was not ready
-        candidate = await self._answer(question, seat)
+        judge = split.shadow.judge if split.shadow else None
+        told = next((each for each in record.candidates if each.member == split.member), None)
+        stable = self._voices.seat(split.member)
+        again = None
+        if judge and stable and told and told.state == "Cancelled":  # it may have had an answer
+            again = asyncio.create_task(self._answer(question, stable))
+        try:
+            candidate = await self._answer(question, seat)
+            old = await again if again else told
+        finally:
+            if again:
+                again.cancel()
         if candidate is None:
             return "Unpaid"
-        old = next((each for each in record.candidates if each.member == split.member), None)
         ruling = None
-        if old is not None and split.shadow and split.shadow.judge:
-            ruling = await self._judged(question, split.shadow.judge, old, candidate)
+        if judge and old is not None:
+            ruling = await self._judged(question, judge, old, candidate)
         entry = ShadowEntry(
             time=record.time,
             decision=record.id,
             session=question.session.id,
             rollout=split.salt,
             candidate=candidate,
+            old=old if again else None,
             ruling=ruling,
             preference=None if old is None else preference(old, candidate, ruling),
         )
-        await self._decisions.beside(entry, record)
+        written = await self._decisions.beside(entry, record)
         await self._keep(question, entry)
+        log.info(
+            "shadowed",
+            entry=written.id,
+            decision=record.id,
+            state=candidate.state,
+            latency_ms=candidate.latency_ms,
+            preference=entry.preference,
+        )
         return candidate.state
 
     async def _answer(self, question: _Question, seat: Seat) -> Candidate | None:
-        """The part of the new revision; None: there is no money for it."""
+        """The part of this revision; None: there is no money for it."""
         motion, route = question.motion, seat.route
         prompt = build(motion.config, route, motion.scene, motion.trace.header)
         ask = Ask(seat, route.weight, prompt, prompt.digest)
@@ -220,8 +239,8 @@ class Shadows:
 def preference(old: Candidate, new: Candidate, ruling: Ruling | None) -> float | None:
     """How far the new answer is preferred, 0 to 1; None: nobody knows.
 
-    Who has an answer wins over who has none. An old revision whose answer nobody waited for is held
-    against nothing.
+    Who has an answer wins over who has none. An old revision that was not asked is held against
+    nothing.
     """
     if old.state not in ("Answered", "Failed"):
         return None

@@ -425,3 +425,63 @@ def test_a_margin_is_in_points_of_the_range() -> None:
     margins = [each.margin.absolute for each in terms.plan.metrics if each.margin]
     assert margins == pytest.approx([0.025, 0.01, 5])
     assert terms.every == 3.0
+
+
+LIKED = {"metric": "judge-preference", "marginPoints": "10"}
+NOBODY = {**PERSON, "trafficPercent": 0}
+
+
+def compared(stage: Stage, *preferences: float) -> Observations:
+    """Sessions in the shadow, and what the judge made of them."""
+    gateway, entries = Gateway("bard-gateway-1"), []
+    for preference in preferences:
+        entries.append(gateway._entry("Assigned", "Shadow"))
+        entries.append(gateway._entry("Outcome", "Shadow", {"judge-preference": preference}))
+    return gateway._told(stage, entries)
+
+
+def judged(*guardrails: Object, judge: str = "sage", **more: Any) -> Stage:
+    return begun(
+        *(guardrails or (LIKED,)), shadow={"percent": 50, "judge": judge},
+        steps=[NOBODY, {**TIMED, "trafficPercent": 20}], **more,
+    )  # fmt: skip
+
+
+def test_what_a_judge_does_not_like_goes_back_before_anybody_is_told() -> None:
+    stage = judged()
+    verdict = see(stage, compared(stage, *([0.0, 0.5, 0.0, 0.5, 0.25] * 20)))
+    assert (verdict.kind, stage.phase, verdict.pairs) == ("Harm", "Aborted", 0)
+    assert "found in the shadow; by now judge-preference 0.25 against 0.5" in verdict.message
+
+
+def test_what_a_judge_likes_as_well_is_proven_and_follows() -> None:
+    stage = judged()
+    assert "waiting for the first pair" in see(stage).message
+    verdict = see(stage, compared(stage, *([0.0, 1.0, 0.5, 0.25, 0.75] * 3)))
+    assert verdict.kind == "Undecided"
+    assert "more sessions in the shadow to be proven" in verdict.message
+    verdict = see(stage, compared(stage, *([0.0, 1.0, 0.5, 0.25, 0.75] * 40)))
+    (liked,) = verdict.metrics
+    assert (verdict.kind, liked.standing) == ("Proven", "Proven")
+    assert (liked.canary, liked.baseline) == ("0.5", "0.5")
+    stage.ask("Resume")
+    assert stage.wait(10).phase == "Promoted"
+
+
+def test_the_judge_proves_nothing_of_what_sessions_have_to_show() -> None:
+    stage = judged(LIKED, ERRORS)
+    verdict = see(stage, compared(stage, *([0.5] * 300)))
+    assert (verdict.kind, verdict.pairs) == ("Undecided", 0)
+    assert "member-errors has no pair in which every session has a value" in verdict.message
+    verdict = see(stage, Gateway().play(stage, 300))
+    assert verdict.kind == "Proven"
+
+
+def test_another_judge_is_another_analysis_and_another_share_is_not() -> None:
+    stage = judged()
+    salt = stage.status.salt
+    assert stage.rollout is not None
+    stage.rollout |= {"shadow": {"percent": 10, "judge": "sage"}}
+    assert stage.look().status.salt == salt
+    stage.rollout |= {"shadow": {"percent": 10, "judge": "jester"}}
+    assert stage.look().status.salt != salt

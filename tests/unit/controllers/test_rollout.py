@@ -536,3 +536,62 @@ def test_whatever_happens_nobody_is_sent_to_what_is_not_ready(moves: list[tuple[
         before = stage.state
         stage.look()
         assert stage.state == before
+
+
+NOBODY = {**PERSON, "trafficPercent": 0}
+
+
+def shadowed(**more: Any) -> Stage:
+    """A stage in a first step that is nobody's but the testers'."""
+    stage = Stage(steps=[NOBODY, TIMED])
+    assert stage.rollout is not None
+    stage.rollout |= more
+    return stage.edit(llamacpp("sage"), llamacpp("jester", role="You joke."))
+
+
+def test_a_step_of_nobody_is_for_testers_who_have_the_new_revision_as_soon_as_it_is_ready() -> None:
+    stage = Stage(steps=[NOBODY, TIMED])
+    old = stage.member().revision
+    assert stage.rollout is not None
+    stage.rollout |= {"testers": {"names": ["ann"], "players": ["Mara"]}}
+    stage.ready = lambda name: int(old in name or "sage" in name)
+    stage.edit(llamacpp("sage"), llamacpp("jester", role="You joke."))
+    assert (stage.phase, "split" in stage.table) == ("Starting", False)
+    stage.ready = lambda name: 100
+    stage.look()
+    split = stage.table["split"]
+    assert (stage.phase, stage.status.traffic_percent, split["percent"]) == ("Paused", 0, 0)
+    assert [way["revision"] for way in split["canary"]] == [stage.member().revision]
+    assert (split["testers"], split["players"]) == (["ann"], ["Mara"])
+    assert "testers alone are told by" in stage.status.message
+    assert stage.ask("Resume").startswith("Done")
+    assert stage.table["split"]["percent"] == 50
+    stage.ask("Abort")
+    assert "split" not in stage.table
+
+
+def test_the_shadow_is_told_to_gateways_and_in_words() -> None:
+    stage = shadowed(shadow={"percent": 20, "judge": "sage"})
+    assert stage.table["split"]["shadow"] == {"percent": 20, "judge": "sage"}
+    told = stage.status.message
+    assert "nobody is told by" in told
+    assert "20 % of the rest ask it in the shadow" in told
+
+
+def test_who_tests_and_how_much_is_in_the_shadow_may_change_in_the_middle() -> None:
+    stage = shadowed(shadow={"percent": 20}, testers={"names": ["ann"]})
+    salt = stage.status.salt
+    assert stage.rollout is not None
+    stage.rollout |= {"shadow": {"percent": 40, "judge": "sage"}, "testers": {"names": ["bob"]}}
+    stage.look()
+    assert (stage.table["split"]["testers"], stage.status.salt) == (["bob"], salt)
+    assert stage.table["split"]["shadow"]["percent"] == 40
+
+
+def test_a_canary_that_is_not_ready_is_taken_from_testers_and_the_shadow_too() -> None:
+    stage = shadowed(shadow={"percent": 20})
+    new = stage.member().revision
+    stage.ready = lambda name: int(new not in name)
+    stage.look()
+    assert (stage.phase, stage.table["split"]["canary"]) == ("Starting", [])
+    assert "has no ready replica" in stage.status.message

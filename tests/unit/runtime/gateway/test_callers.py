@@ -103,7 +103,7 @@ async def test_items_that_are_no_keys_are_reported_by_name(home: House) -> None:
     report = (await home.client.get("/v1/status")).json()
     assert report["apiKeys"] == 1
     assert report["keyFaults"] == [
-        "'odd' scopes.0: Input should be 'decide', 'read', 'outcome', 'config' or 'admin'"
+        "'odd' scopes.0: Input should be 'decide', 'read', 'outcome', 'config', 'test' or 'admin'"
     ]
 
 

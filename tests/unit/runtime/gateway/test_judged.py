@@ -10,7 +10,7 @@ from typing import Any
 from controllers.delivery.evidence import Assigned, Evidence, Outcome, feed, start
 from controllers.delivery.plan import DEFAULT_MARGIN, AnalysisPlan, Metric
 from controllers.delivery.verdict import Kind, look
-from crds.observations import BUILT_IN, MEMBER_SLOW, Observations
+from crds.observations import BUILT_IN, JUDGE_PREFERENCE, MEMBER_SLOW, Observations
 from tests.unit.runtime.gateway.test_rollout import route, split
 from tests.unit.runtime.stubs.engine import Stub, running
 from tests.unit.runtime.stubs.gateway import House, house
@@ -20,6 +20,7 @@ PLAN = AnalysisPlan(
     tuple(
         Metric(name, DEFAULT_MARGIN, "Bounded" if name == MEMBER_SLOW else "Binary")
         for name in BUILT_IN
+        if name != JUDGE_PREFERENCE
     )
 )
 SESSIONS, TURNS, AT_ONCE = 240, 2, 12

@@ -147,6 +147,22 @@ async def test_who_has_an_answer_wins_over_who_has_none(
     assert entry.ruling is None
 
 
+async def test_an_old_revision_that_the_vote_did_not_wait_for_is_asked_again(home: House) -> None:
+    await cast_shadows(home)
+    home.write_routes(generation=9, weights=(9, 1, 1), split=home.gateway.following.routes.split)
+    await eventually(lambda: home.gateway.report().routes_generation == 9)
+    home.stubs[1].behaviour = "slow"
+    made = await home.decide(await home.session(), **ASK)
+    home.stubs[1].release.set()
+    record = await home.gateway.decisions.get(made["id"])
+    assert record is not None
+    assert record.candidates[1].state == "Cancelled"
+    entry = await shadow_of(home)
+    assert entry.old is not None
+    assert (entry.old.revision, entry.old.answer) == ("0000000a", OLD_TEXT)
+    assert (entry.candidate.answer, entry.preference) == (NEW_TEXT, 1.0)
+
+
 async def test_failures_in_the_shadow_put_nobody_out(home: House) -> None:
     await cast_shadows(home)
     home.stubs[3].behaviour = "error"

@@ -23,7 +23,7 @@ from runtime.sessions import (
 )
 from runtime.sessions.redis import RedisSessions
 from runtime.sessions.store import FACT, MAX_BY_PLAYER, MAX_FACTS
-from runtime.sessions.tally import IN_VAIN, MAX_METRICS, Mark, Tally
+from runtime.sessions.tally import IN_VAIN, MAX_METRICS, Mark, Tally, preferred
 from tests.unit.runtime.sessions.conftest import HOUR, Lifetime
 from tests.unit.runtime.sessions.records import of, record
 from tests.unit.runtime.stubs.waiting import eventually
@@ -426,14 +426,15 @@ async def test_a_session_has_so_many_metrics_and_no_more(store: SessionStore) ->
 
 
 @pytest.mark.parametrize("first", [True, False])
-async def test_a_turn_in_vain_takes_no_metric_from_the_game(
+async def test_what_we_keep_of_turns_takes_no_metric_from_the_game(
     store: SessionStore, first: bool
 ) -> None:
     session = (await store.create(None, None)).id
     full = {f"m{at}": float(at) for at in range(MAX_METRICS)}
-    for posted in (IN_VAIN, full) if first else (full, IN_VAIN):
+    ours = IN_VAIN | preferred(7, 0.5)
+    for posted in (ours, full) if first else (full, ours):
         await store.post(session, posted)
-    assert (await store.tally(session)).metrics == full | IN_VAIN
+    assert (await store.tally(session)).metrics == full | ours
     with pytest.raises(MetricsFullError):
         await store.post(session, {"another": 1.0})
 

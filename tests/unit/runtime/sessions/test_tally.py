@@ -1,8 +1,8 @@
 """What the turns of a watched session add up to."""
 
-from crds.observations import FALLBACKS, MEMBER_ERRORS, MEMBER_SLOW
+from crds.observations import FALLBACKS, JUDGE_PREFERENCE, MEMBER_ERRORS, MEMBER_SLOW
 from runtime.audit.record import Watched
-from runtime.sessions.tally import IN_VAIN, Mark, Tally
+from runtime.sessions.tally import IN_VAIN, Mark, Tally, preferred
 from tests.unit.runtime.sessions.records import record
 
 
@@ -35,6 +35,12 @@ def test_a_session_whose_turns_came_to_nothing_asked_all_the_same() -> None:
     assert not Tally().asked
     assert Tally((), IN_VAIN).asked
     assert Tally((), IN_VAIN).values == {}
+
+
+def test_what_a_judge_prefers_is_the_mean_over_the_turns_that_were_compared() -> None:
+    kept = {**preferred(1, 1.0), **preferred(2, 0.5), **preferred(5, 0.0), **preferred(5, 0.0)}
+    assert Tally((), kept).values == {JUDGE_PREFERENCE: 0.5}
+    assert Tally((), kept | {"fun": 2.0}).values == {JUDGE_PREFERENCE: 0.5, "fun": 2.0}
 
 
 def test_a_mark_is_read_as_it_was_written() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crds.routes import RouteTable, Served, Split
+from crds.routes import RouteTable, Served, Shadowing, Split
 from runtime.gateway.story.arms import arm_of, assigned, in_canary, recorded
 
 SESSIONS = 100_000
@@ -95,3 +95,28 @@ def test_over_fifty_rollouts_nobody_is_a_guinea_pig_more_often_than_chance() -> 
     assert abs(variance - expected) <= 4 * expected * sqrt((kurtosis - 1) / players)
     # P(X >= 18) = 2.6e-6 for one player, 1.3 % for the largest of all.
     assert max(times) < 18
+
+
+def test_the_shadow_is_a_share_of_the_rest_and_takes_nothing_from_the_arms() -> None:
+    plain, shadowed = split(10), split(10).model_copy(update={"shadow": Shadowing(percent=25)})
+    units = [f"s-{number:024x}" for number in range(SESSIONS)]
+    kept = [assigned(unit, table(shadowed), shadow=True) for unit in units]
+    counts = Counter(arm and arm.removeprefix("s1:") for arm in kept)
+    for unit, arm in zip(units, kept, strict=True):
+        drawn = "Rest" if arm == "s1:Shadow" else str(arm).removeprefix("s1:")
+        assert drawn == arm_of(unit, plain)
+    rest = counts["Rest"] + counts["Shadow"]
+    assert abs(counts["Shadow"] / rest - 0.25) <= 4 * sqrt(0.25 * 0.75 / rest)
+    assert not in_canary("s1:Shadow", table(shadowed))
+    assert assigned(units[0], table(shadowed)) in {"s1:Canary", "s1:Baseline", "s1:Rest"}
+
+
+@given(st.text(max_size=40), st.integers(0, 50))
+def test_a_tester_is_told_by_the_new_revision_whatever_is_drawn(unit: str, percent: int) -> None:
+    named = split(percent).model_copy(update={"testers": ["ann"], "players": ["Mara"]})
+    for tester, player in (("ann", None), (None, "Mara"), ("bob", "Mara")):
+        kept = assigned(unit, table(named), tester, player, shadow=True)
+        assert kept == "s1:Tester"
+        assert in_canary(kept, table(named))
+    kept = assigned(unit, table(named), "bob", "ann")
+    assert kept == assigned(unit, table(split(percent)))

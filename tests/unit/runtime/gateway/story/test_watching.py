@@ -1,7 +1,7 @@
 """What is seen of a session in an arm, and for how long."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,11 +9,12 @@ import pytest
 from crds.routes import RouteTable
 from runtime.audit import Candidate
 from runtime.audit.record import Try, Watched
-from runtime.gateway.story.watching import begun, held, seen, window
+from runtime.gateway.story.watching import begun, compared, held, seen, window
 from runtime.sessions import Session
 
 BEGUN = "2026-11-24T10:00:00.000Z"
 AT = datetime.fromisoformat(BEGUN)
+SHADOW = {"percent": 10, "judge": "jester"}
 SESSION = Session("s-1", BEGUN, None, None, arm="r1:Canary")
 
 
@@ -53,7 +54,7 @@ def test_a_session_is_watched_from_its_beginning_to_the_end_of_its_window() -> N
     assert window(SESSION, table(), AT + timedelta(seconds=600)) is None
 
 
-@pytest.mark.parametrize("arm", [None, "r1:Rest", "r2:Canary", "r2:Baseline"])
+@pytest.mark.parametrize("arm", [None, "r1:Rest", "r1:Tester", "r2:Canary", "r2:Baseline"])
 def test_who_is_in_neither_arm_is_not_watched(arm: str | None) -> None:
     other = replace(SESSION, arm=arm)
     assert window(other, table(), AT) is None
@@ -64,6 +65,22 @@ def test_nobody_is_watched_unless_a_rollout_says_for_how_long() -> None:
     for other in (None, table(watchedSeconds=None), table().model_copy(update={"split": None})):
         assert window(SESSION, other, AT) is None
         assert begun(SESSION, other) is None
+
+
+def test_of_the_shadow_nothing_is_seen_but_what_a_judge_says() -> None:
+    late = datetime.now(UTC).isoformat(timespec="milliseconds")
+    shadow = replace(SESSION, arm="r1:Shadow", created=late)
+    judged = table(shadow=SHADOW)
+    assert compared(shadow, judged)
+    assert window(shadow, judged) is None
+    entry = begun(replace(shadow, created=BEGUN), judged)
+    assert entry is not None
+    assert (entry.arm, entry.settled) == ("Shadow", "2026-11-24T10:10:22.000Z")
+    for other in (table(shadow={"percent": 10}), table(shadow=SHADOW, watchedSeconds=None)):
+        assert not compared(shadow, other)
+        assert begun(shadow, other) is None
+    assert not compared(replace(shadow, created=BEGUN), judged)
+    assert not compared(replace(shadow, arm="r1:Canary"), judged)
 
 
 def test_the_log_says_when_the_outcome_is_due() -> None:
