@@ -152,8 +152,8 @@ class ShadowEntry(Entry):
     old: Annotated[
         Candidate | None,
         Field(
-            description="What the old one says when it is asked again, because the vote was settled "
-            "without it. Absent: the decision has its part."
+            description="What the old one says when it is asked again, because the vote was "
+            "settled without it. Absent: the decision has its part."
         ),
     ] = None
     ruling: Annotated[

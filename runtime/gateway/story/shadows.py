@@ -130,29 +130,25 @@ class Shadows:
         if split is None or seat is None or seat.route.revision not in tried:
             return "Ended"  # or the new revision was not ready
         judge = split.shadow.judge if split.shadow else None
-        told = next((each for each in record.candidates if each.member == split.member), None)
-        stable = self._voices.seat(split.member)
-        again = None
-        if judge and stable and told and told.state == "Cancelled":  # it may have had an answer
-            again = asyncio.create_task(self._answer(question, stable))
-        try:
+        old = next((each for each in record.candidates if each.member == split.member), None)
+        stable, again = self._voices.seat(split.member), None
+        if judge and stable and old and old.state == "Cancelled":  # it may have had an answer
+            candidate, again = await asyncio.gather(
+                self._answer(question, seat), self._answer(question, stable)
+            )
+            old = again
+        else:
             candidate = await self._answer(question, seat)
-            old = await again if again else told
-        finally:
-            if again:
-                again.cancel()
         if candidate is None:
             return "Unpaid"
-        ruling = None
-        if judge and old is not None:
-            ruling = await self._judged(question, judge, old, candidate)
+        ruling = await self._judged(question, judge, old, candidate) if judge and old else None
         entry = ShadowEntry(
             time=record.time,
             decision=record.id,
             session=question.session.id,
             rollout=split.salt,
             candidate=candidate,
-            old=old if again else None,
+            old=again,
             ruling=ruling,
             preference=None if old is None else preference(old, candidate, ruling),
         )

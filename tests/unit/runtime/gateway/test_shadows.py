@@ -48,8 +48,9 @@ async def home(tmp_path: Path) -> AsyncIterator[House]:
 
 async def cast_shadows(home: House, generation: int = 8, **changes: Any) -> None:
     shadow = changes.pop("shadow", {"percent": 100, "judge": "jester"})
+    weights = changes.pop("weights", WEIGHTS)
     tried = {**split(home, 0), "watchedSeconds": 600, "shadow": shadow, **changes}
-    await route(home, generation, split=tried, weights=WEIGHTS)
+    await route(home, generation, split=tried, weights=weights)
 
 
 def entries(home: House, kind: type[Any]) -> list[Any]:
@@ -148,9 +149,7 @@ async def test_who_has_an_answer_wins_over_who_has_none(
 
 
 async def test_an_old_revision_that_the_vote_did_not_wait_for_is_asked_again(home: House) -> None:
-    await cast_shadows(home)
-    home.write_routes(generation=9, weights=(9, 1, 1), split=home.gateway.following.routes.split)
-    await eventually(lambda: home.gateway.report().routes_generation == 9)
+    await cast_shadows(home, weights=(9, 1, 1))
     home.stubs[1].behaviour = "slow"
     made = await home.decide(await home.session(), **ASK)
     home.stubs[1].release.set()
@@ -209,15 +208,14 @@ async def test_nothing_is_asked_in_the_shadow_while_decisions_wait_for_a_place(
 ) -> None:
     await cast_shadows(home)
     session = await home.session()
-    admission = home.gateway.admission
-    home.stubs[1].pause = lambda: _none(setattr(admission, "waiting", 1))
+
+    async def crowd() -> None:
+        home.gateway.admission.waiting = 1
+
+    home.stubs[1].pause = crowd
     await home.decide(session, **ASK)
     assert counted(home) == {"Dropped": 1}
     assert home.stubs[3].asked == []
-
-
-async def _none(_: None) -> None:
-    return None
 
 
 async def test_the_gateway_pays_and_what_nobody_can_pay_is_left_out(home: House) -> None:
