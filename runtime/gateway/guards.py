@@ -22,8 +22,6 @@ from runtime.limits.script import Client
 from runtime.limits.sqlite_ledger import SqliteLedger
 from runtime.limits.visits import PER_KEY, Keys, RateLimitedError, Visit, key_rate
 
-#: The header that names a tester.
-TESTER = "Fabula-Tester"
 _STEP_PERCENT = 5
 _PER_PLAYER = "perPlayerPerMinute"
 
@@ -94,17 +92,6 @@ class Guards:
             ForbiddenError: the key has not that scope.
         """
         return self._keys.visit(self._known().api_keys_dir, headers, scope, instead)
-
-    def tester(self, headers: Mapping[str, str], visit: Visit) -> str | None:
-        """Whom the caller says to be a tester.
-
-        Raises:
-            ForbiddenError: its key may not say so, or any player could put himself into a canary.
-        """
-        named = headers.get(TESTER)
-        if named is not None:
-            visit.caller.require("test")
-        return named
 
     def check(self, visit: Visit) -> None:
         """Refuse at once whom this gateway has refused, until one of his requests could pass: of

@@ -44,6 +44,16 @@ class Visit:
     credential: str | None = field(default=None, repr=False)
     quotas: Sequence[Quota] = field(default_factory=tuple)
 
+    def tester(self, named: str | None) -> str | None:
+        """Whom the caller names as a tester.
+
+        Raises:
+            ForbiddenError: its key may not, or any player could put himself into a canary.
+        """
+        if named is not None:
+            self.caller.require("test")
+        return named
+
 
 class Keys:
     """The keyring of the folder that is named just now, read again when its files change."""

@@ -89,7 +89,6 @@ def games(gateway: Gateway, shortcuts: list[Shortcut]) -> APIRouter:
         tags=["sessions"],
     )
     async def begin(
-        request: Request,
         visit: Annotated[Visit, Depends(Guarded(gateway, "decide"))],
         body: Annotated[SessionRequest | None, Body(openapi_examples=examples.SESSION_REQUESTS)] = (
             None
@@ -98,9 +97,9 @@ def games(gateway: Gateway, shortcuts: list[Shortcut]) -> APIRouter:
     ) -> Response:
         """A session is one play-through: its last turns are told to the members with each
         question. It is kept once this answers."""
-        tester = gateway.guards.tester(request.headers, visit)
-        wanted = body or SessionRequest()
-        session = await gateway.begin(wanted.player, wanted.context, tester)
+        request = body or SessionRequest()
+        tester = visit.tester(fabula_tester)
+        session = await gateway.begin(request.player, request.context, tester)
         return answer(_view(session), HTTPStatus.CREATED)
 
     @router.get(

@@ -108,7 +108,7 @@ class Member:
         if not self._circuit.enter(started):
             raise EngineError("NotReady", "another request is trying whether it is back")
         try:
-            answer, reply = await self._attempt(prompt, patience, hear)
+            answer, reply = await self._attempt(prompt, patience, hear, self._put_off)
         except EngineError as error:
             self._failed(error)
             if error.kind in ("Timeout", "Stalled"):
@@ -133,7 +133,7 @@ class Member:
         Raises:
             EngineError: there is no answer.
         """
-        return await self._attempt(prompt, patience, None)
+        return await self._attempt(prompt, patience, None, lambda _: None)
 
     async def retire(self, *, patiently: bool = True) -> None:
         """Stop looking at it; close it when the last question to it is done, or end that too."""
@@ -163,14 +163,18 @@ class Member:
             self._failed(error)
 
     async def _attempt(
-        self, prompt: Prompt, patience: float, hear: Callable[[Chunk], None] | None
+        self,
+        prompt: Prompt,
+        patience: float,
+        hear: Callable[[Chunk], None] | None,
+        put_off: Callable[[EngineError], None],
     ) -> tuple[str, Reply]:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  (coroutines run in tasks)
         self._asks.add(task)
         self._idle.clear()
         try:
-            reply = await collect(self._engine, prompt, patience, hear=hear, put_off=self._put_off)
+            reply = await collect(self._engine, prompt, patience, hear=hear, put_off=put_off)
             return accept(prompt, reply), reply
         except asyncio.CancelledError:
             if task in self._felled and task.uncancel() == 0:

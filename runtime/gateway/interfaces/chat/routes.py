@@ -95,7 +95,7 @@ def chat(gateway: Gateway, shortcuts: list[Shortcut]) -> APIRouter:
         messages. With a member's name that member alone answers, and is told your messages as they
         stand. Each completion is in the decision log before it ends: its id is the decision's, or
         in a member's stream stands as `fabula.decision` in the chunk with the `finish_reason`."""
-        tester = gateway.guards.tester(request.headers, visit)
+        tester = visit.tester(request.headers.get("fabula-tester"))
         work = partial(complete, gateway, body, request.state.trace, visit, tester=tester)
         if body.stream and model_of(gateway, body.model).seat is not None:
             return await _streamed(request, body, work)

@@ -13,7 +13,7 @@ from runtime.audit.kinds import AssignedEntry, ShadowEntry
 from runtime.gateway.story import shadows
 from tests.unit.runtime.gateway.test_observations import due, observed
 from tests.unit.runtime.gateway.test_rollout import NEW, route, split
-from tests.unit.runtime.stubs.engine import Stub, running
+from tests.unit.runtime.stubs.engine import Behaviour, Stub, running
 from tests.unit.runtime.stubs.gateway import House, house
 from tests.unit.runtime.stubs.waiting import eventually
 
@@ -164,8 +164,9 @@ async def test_an_old_revision_that_the_vote_did_not_wait_for_is_asked_again(hom
 
 async def test_failures_in_the_shadow_put_nobody_out(home: House) -> None:
     await cast_shadows(home)
-    home.stubs[3].behaviour = "error"
-    for turn in range(5):
+    faults: tuple[Behaviour, ...] = ("error", "busy", "empty", "error", "error")
+    for turn, behaviour in enumerate(faults):
+        home.stubs[3].behaviour = behaviour
         await home.decide(await home.session(), **ASK)
         await shadow_of(home, turn + 1)
     tried = home.gateway.voices.tried
