@@ -10,13 +10,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeGuard
 
-from controllers.conditions import clip
+from controllers.conditions import clip, timestamp
+from controllers.delivery import history
 from controllers.delivery.plan import AnalysisPlan
 from controllers.ensemble.rollout import UNDER_WAY
 from controllers.ensemble.terms import Terms
 from controllers.ensemble.workload import ensemble_labels
 from controllers.plan import Object
 from controllers.pods import child
+from crds.common import LastRequest
+from crds.history import HISTORY_KEY, History
 from crds.observations import Observations
 from crds.rollout import Analysis, Judged, Rollout, RolloutStatus, RolloutVerdict
 
@@ -29,10 +32,11 @@ SALT_KEY = "rollout"
 
 @dataclass(frozen=True)
 class Known:
-    """All that is known of the sessions of a rollout."""
+    """All that is known of a rollout: of its sessions, where they are judged, and how it went."""
 
     salt: str
-    checkpoint: str
+    checkpoint: str | None
+    history: History
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,9 @@ def judge(
     counted = replace(counted, cursor=_passed(counted.cursor, seen, status.salt))
     text = checkpoint.dump(counted, plan)
     said = verdict.look(counted, plan, deadline_passed=_overdue(policy, status, now))
+    past = _history(stored, status.salt, plan)
+    if text != _text(stored, status.salt):
+        past = history.with_look(past, history.look_of(counted, said, now))
     shown = [
         Judged.model_validate({"name": reading.name, **view.shown(reading)})
         for reading in said.metrics
@@ -118,7 +125,7 @@ def judge(
             digest=checkpoint.digest(text),
             metrics=shown,
         ),
-        Known(status.salt, text),
+        Known(status.salt, text, past),
     )
 
 
@@ -130,12 +137,54 @@ def opening(terms: Terms, status: RolloutStatus | None, stored: Object | None) -
     from controllers.delivery import checkpoint
 
     text = checkpoint.dump(_counted(terms.plan, status.salt, stored), terms.plan)
-    return Known(status.salt, text)
+    return Known(status.salt, text, _history(stored, status.salt, terms.plan))
+
+
+def standing(status: RolloutStatus | None, stored: Object | None) -> Known | None:
+    """What is known of a rollout of which nothing is counted now, so that its log can go on; None
+    where it is over and nothing was kept."""
+    if status is None:
+        return None
+    checkpoint = _text(stored, status.salt)
+    past = _history(stored, status.salt)
+    if status.phase not in UNDER_WAY and not past.log:
+        return None
+    return Known(status.salt, checkpoint, past)
+
+
+def logged(
+    known: Known, status: RolloutStatus | None, asked: LastRequest | None, now: datetime
+) -> Known:
+    """The same with what a person asked last, the verdict and the phase in its log, where they are
+    not what it said last.
+
+    Args:
+        known: what is to be written.
+        status: the rollout as it becomes. One with another salt has another log.
+        asked: what a person asked last, and what became of it.
+        now: the time.
+    """
+    if status is None or status.salt != known.salt:
+        return known
+    past, at, verdict, message = known.history, timestamp(now), status.verdict, status.message
+    if asked and asked.action != "Reconcile" and asked.at >= status.started_at:
+        words = f"{asked.action}: {asked.outcome.lower()}, {asked.message}"
+        past = history.with_entry(past, asked.at, "Request", asked.id, words)
+    if verdict:
+        message = message.replace(f"; {verdict.message}", "")
+    if verdict and (verdict.kind != "Undecided" or any(e.kind == "Verdict" for e in past.log)):
+        past = history.with_entry(past, at, "Verdict", verdict.kind, verdict.message)
+    percent = status.traffic_percent
+    mark = f"{status.phase} {status.step} {percent}"
+    return replace(known, history=history.with_entry(past, at, "Phase", mark, message, percent))
 
 
 def config_map(ensemble: str, namespace: str, known: Known, owners: list[Object]) -> Object:
-    """The ConfigMap with the checkpoint. It stays after the rollout, so that who has the logs can
-    compute it again."""
+    """The ConfigMap with the checkpoint and the history. It stays after the rollout: who has the
+    logs can compute it again, and anybody can see how it went."""
+    data = {SALT_KEY: known.salt, HISTORY_KEY: history.dump(known.history)}
+    if known.checkpoint is not None:
+        data[CHECKPOINT_KEY] = known.checkpoint
     return child(
         "v1",
         "ConfigMap",
@@ -143,7 +192,7 @@ def config_map(ensemble: str, namespace: str, known: Known, owners: list[Object]
         namespace,
         labels=ensemble_labels(ensemble),
         owners=owners,
-        data={SALT_KEY: known.salt, CHECKPOINT_KEY: known.checkpoint},
+        data=data,
     )
 
 
@@ -168,9 +217,14 @@ def _counted(plan: AnalysisPlan, salt: str, stored: Object | None) -> "Evidence"
         return evidence.start(plan)
 
 
-def _text(stored: Object | None, salt: str) -> str | None:
+def _history(stored: Object | None, salt: str, plan: AnalysisPlan | None = None) -> History:
+    past = history.parse(_text(stored, salt, HISTORY_KEY))
+    return past.model_copy(update={"criteria": history.criteria(plan)}) if plan else past
+
+
+def _text(stored: Object | None, salt: str, key: str = CHECKPOINT_KEY) -> str | None:
     data = (stored or {}).get("data") or {}
-    return data.get(CHECKPOINT_KEY) if data.get(SALT_KEY) == salt else None
+    return data.get(key) if data.get(SALT_KEY) == salt else None
 
 
 def _overdue(policy: Rollout, status: RolloutStatus, now: datetime) -> bool:

@@ -93,20 +93,24 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     desired = [obj for member in members for obj in member.objects] + [table]
     groups = [*(m.objects for m in members), (table,), *((obj,) for obj in models.objects)]
     ours, conflicts = split_groups(groups, seen.children, meta.uid)
+    answer = say.answer(ensemble.status, now, rollout.said)
     first: list[Object] = []
-    if counted := judged.known if judged else analysis.opening(terms, rollout.status, stored):
-        evidence = analysis.config_map(meta.name, meta.namespace, counted, owners)
-        first, foreign = split_groups([[evidence]], seen.children, meta.uid)
+    counted = judged.known if judged else analysis.opening(terms, rollout.status, stored)
+    if known := counted or analysis.standing(rollout.status, stored):
+        known = analysis.logged(known, rollout.status, answer, now)
+        evidence = analysis.config_map(meta.name, meta.namespace, known, owners)
+        kept, foreign = split_groups([[evidence]], seen.children, meta.uid)
         conflicts += foreign
-    known = [way.key for found in models.ways.values() for way in found]
-    deletes, linger = retire(own, desired, known, now)
+        (first if counted else ours).extend(kept)
+    keys = [way.key for found in models.ways.values() for way in found]
+    deletes, linger = retire(own, desired, keys, now)
     deletes += [*models.delete, *needless(models, own, desired, routes.age(table, now))]
 
     verdict = _verdict(seen, members, conflicts, rollout.status, terms.fault)
     status = ModelEnsembleStatus(
         observed_generation=meta.generation,
         conditions=say.conditions(verdict, ensemble.status.conditions, meta.generation, now),
-        last_request=say.answer(ensemble.status, now, rollout.said),
+        last_request=answer,
         members=[_with_share(member.status, rollout.status) for member in members],
         members_ready=f"{sum(_answers(m.status) for m in members)}/{len(members)}",
         routes=digest(table["data"][ROUTES_KEY]),

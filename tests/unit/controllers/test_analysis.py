@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controllers.ensemble.terms import agreed
-from controllers.plan import Object
+from controllers.plan import Children, Object
+from crds.history import HISTORY_KEY, History
 from crds.observations import Observation, Observations
 from crds.rollout import Rollout, RolloutVerdict
 from tests.unit.controllers.builders import condition, llamacpp, world
@@ -79,10 +80,19 @@ def see(stage: Stage, *seen: Observations) -> RolloutVerdict:
 
 
 def checkpoint(stage: Stage) -> Object:
+    """What the verdict follows from: all that is kept but the history."""
+    return {key: value for key, value in kept(stage).items() if key != HISTORY_KEY}
+
+
+def kept(stage: Stage) -> Object:
     found = stage.children.get("ConfigMap", "narrators-analysis")
     assert found is not None
     data: Object = found["data"]
     return data
+
+
+def history(stage: Stage) -> History:
+    return History.model_validate_json(kept(stage)[HISTORY_KEY])
 
 
 def test_sessions_are_watched_as_the_analysis_says() -> None:
@@ -93,7 +103,7 @@ def test_sessions_are_watched_as_the_analysis_says() -> None:
     plain = Stage(steps=[TIMED]).edit(llamacpp("sage"), CHANGED)
     assert "watchedSeconds" not in plain.table["split"]
     assert plain.status.verdict is None
-    assert plain.children.get("ConfigMap", "narrators-analysis") is None
+    assert checkpoint(plain) == {"rollout": plain.status.salt}, "nothing to count"
 
 
 def test_a_bad_canary_is_sent_back_in_the_middle_of_a_step() -> None:
@@ -321,9 +331,76 @@ def test_the_checkpoint_is_written_before_all_that_follows_from_it_and_stays() -
     stage.observed = (gateway.play(stage, 200, canary=0.3),)
     stage.look(1)
     assert [obj["metadata"]["name"] for obj in stage.plan.first] == ["narrators-analysis"]
-    kept = checkpoint(stage)
+    before = kept(stage)
     stage.wait(1000)
-    assert checkpoint(stage) == kept
+    assert kept(stage) == before
+
+
+def test_each_look_at_new_sessions_is_a_point_of_the_history() -> None:
+    stage, gateway = begun(), Gateway()
+    for _ in range(3):
+        see(stage, gateway.play(stage, 50))
+        stage.wait(1)
+    seen = history(stage)
+    assert [look.blocks for look in seen.looks] == [50, 100, 150]
+    assert [look.assigned for look in seen.looks] == [(50, 50), (100, 100), (150, 150)]
+    assert seen.looks[0].time == "2026-11-23T12:00:00Z"
+    assert seen.criteria is not None
+    (errors,) = seen.criteria.metrics
+    assert (errors.name, errors.margin, seen.criteria.harm_bar) == ("member-errors", 0.05, 100)
+    (shown,), (drawn,) = stage.status.verdict.metrics, seen.looks[-1].metrics  # type: ignore[union-attr]
+    assert float(shown.upper or "") == pytest.approx(drawn.upper, rel=0.01)
+
+
+def test_what_happens_is_logged_once_and_in_its_order() -> None:
+    stage, gateway = begun(steps=[PERSON, PERSON]), Gateway()
+    stage.wait(1)
+    stage.ask("SkipStep")
+    stage.wait(1)
+    see(stage, gateway.play(stage, 200, canary=0.3))
+    told = [(entry.kind, entry.mark, entry.time[11:16]) for entry in history(stage).log]
+    assert told == [
+        ("Phase", "Starting 0 0", "12:00"),
+        ("Phase", "Paused 1 10", "12:00"),
+        ("Request", "0", "12:01"),
+        ("Phase", "Paused 2 10", "12:01"),
+        ("Verdict", "Harm", "12:02"),
+        ("Phase", "Aborted 2 0", "12:02"),
+    ]
+    assert [entry.percent for entry in history(stage).log] == [0, 10, None, 10, None, 0]
+    assert history(stage).log[2].words == "SkipStep: done, it goes on"
+
+
+def test_the_log_goes_on_after_promotion_and_begins_anew_with_the_next_rollout() -> None:
+    stage, gateway = begun(), Gateway()
+    see(stage, gateway.play(stage, 300))
+    stage.wait(10)
+    stage.ask("Undo")
+    marks = [entry.mark for entry in history(stage).log]
+    assert marks[-3:] == ["Promoted 1 100", "0", "Undone 1 0"]
+    assert checkpoint(stage).keys() == {"rollout", "checkpoint.json"}
+    stage.ask("Retry")
+    assert [entry.mark for entry in history(stage).log] == ["1", "Stepping 1 50"]
+
+
+def test_a_history_that_was_deleted_is_not_made_up_once_the_rollout_is_over() -> None:
+    stage, gateway = begun(), Gateway()
+    see(stage, gateway.play(stage, 200, canary=0.3))
+    stage.children = Children(
+        obj for obj in stage.children if obj["metadata"]["name"] != "narrators-analysis"
+    )
+    stage.wait(1)
+    assert stage.children.get("ConfigMap", "narrators-analysis") is None
+
+
+@pytest.mark.parametrize("damage", ["{", '{"looks": 1}', '{"schemaVersion": 2}'])
+def test_a_history_that_cannot_be_read_begins_anew_and_changes_no_verdict(damage: str) -> None:
+    stage, gateway = begun(), Gateway()
+    before = see(stage, gateway.play(stage, 50))
+    kept(stage)[HISTORY_KEY] = damage
+    assert see(stage) == before
+    see(stage, gateway.play(stage, 50))
+    assert [look.blocks for look in history(stage).looks] == [100]
 
 
 def nobody(_: str) -> int:
@@ -375,9 +452,9 @@ def test_whatever_happens_nothing_is_promoted_that_is_not_proven(
             assert now.verdict.kind == "Proven"
         if now.verdict and now.verdict.kind in {"Harm", "BrokenSplit"}:
             assert now.phase == "Aborted"
-        rest = stage.state
+        rest, written = stage.state, kept(stage)
         stage.look()
-        assert stage.state == rest
+        assert (stage.state, kept(stage)) == (rest, written)
 
 
 def test_the_checkpoint_is_there_before_anybody_is_told_by_the_new_revision() -> None:

@@ -1,0 +1,94 @@
+"""How an analysis came to where it stands: what each look saw, and what was decided when.
+
+Controllers write it beside the checkpoint, command lines draw it, and nothing is decided by it.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from crds.base import Model, Timestamp
+
+#: Its key in the ConfigMap of the analysis.
+HISTORY_KEY = "history.json"
+#: What an entry of the log is about: where it stands, what sessions amount to, what a person asked.
+Kind = Literal["Phase", "Verdict", "Request"]
+
+
+class Criterion(Model):
+    """What one metric is held to."""
+
+    name: str
+    better: Literal["Lower", "Higher"]
+    #: What a value can be, in the metric's unit.
+    low: float
+    high: float
+    #: How much worse is still called no worse: in the metric's unit, or as a share of the
+    #: baseline's mean. Both 0: it has to be better. Both absent: it is watched for harm alone.
+    margin: float | None = None
+    relative_margin: float | None = None
+
+
+class Criteria(Model):
+    """What an analysis is held to, as agreed before the first session."""
+
+    metrics: list[Criterion]
+    #: Sessions of the canary and of the baseline that are held against each other at a time.
+    block: tuple[int, int] = (1, 1)
+    #: Blocks after which what is not proven is Inconclusive.
+    cap: int
+    #: The e-value for harm that stops the canary by itself, whatever the other metrics say.
+    harm_bar: float
+    #: The e-value of which a split is called broken.
+    split_bar: float
+    #: How sure each bound of a difference is, in percent.
+    confidence: float
+
+
+class Figures(Model):
+    """One metric at one look, in its unit; what is unknown is left out."""
+
+    canary: float | None = None
+    baseline: float | None = None
+    #: Bounds of the mean of canary - baseline that hold at every look.
+    lower: float | None = None
+    upper: float | None = None
+    #: Natural logarithm of the e-value for harm.
+    log_e: float
+
+
+class Look(Model):
+    """What was known at one moment."""
+
+    time: Timestamp
+    blocks: Annotated[int, Field(ge=0)]
+    #: Sessions assigned to the canary and to the baseline.
+    assigned: tuple[int, int]
+    #: Natural logarithm of the e-value against the split.
+    split_log_e: float
+    #: In the order of the criteria.
+    metrics: list[Figures]
+
+
+class Entry(Model):
+    """Something that happened."""
+
+    time: Timestamp
+    kind: Kind
+    #: What tells it from the last of its kind: the phase and step, the verdict, the request's id.
+    mark: Annotated[str, Field(max_length=96)]
+    words: Annotated[str, Field(max_length=320)]
+    #: Share of new sessions that the canary gets from then on. Of a ``Phase`` only.
+    percent: Annotated[int, Field(ge=0, le=100)] | None = None
+
+
+class History(Model):
+    """The looks, thinned as they become many, and the log of decisions."""
+
+    schema_version: Literal[1] = 1
+    #: Absent: nothing is judged.
+    criteria: Criteria | None = None
+    looks: list[Look] = []
+    #: Looks but the last are at least so many seconds apart.
+    spacing: Annotated[int, Field(ge=0)] = 0
+    log: list[Entry] = []
