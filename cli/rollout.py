@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import shlex
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.run import CommandError, run
+from crds import InvalidObjectError
 
 app = typer.Typer(no_args_is_help=True, help="The rollout of an ensemble's member.")
 
@@ -48,6 +50,41 @@ def status(ensemble: Ensemble, namespace: Namespace = None) -> None:
             member["condition"],
         )
     console.print(table)
+
+
+@app.command()
+def report(
+    ensemble: Ensemble,
+    namespace: Namespace = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="The file. Default: ENSEMBLE.html.", show_default=False
+        ),
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """How it went, as one page with pictures: effect, evidence, exposure and decisions."""
+    from cli import report
+
+    to = to or Path(f"{ensemble}.html")
+    try:
+        found = json.loads(_run(namespace, "get", "modelensemble", ensemble, "-o", "json"))
+        kept = _run(
+            namespace,
+            "get",
+            "configmap",
+            f"{ensemble}-analysis",
+            "--ignore-not-found",
+            "-o",
+            "json",
+        )
+        story = report.of_rollout(found, json.loads(kept) if kept.strip() else None)
+        command = shlex.join(["fabula", "rollout", "report", ensemble])
+        report.write(story, to, command=command, show=show)
+    except (CommandError, InvalidObjectError, report.ReportError) as error:
+        _end(str(error))
+    typer.echo(f"Written: {to}")
 
 
 @app.command()
