@@ -89,8 +89,7 @@ def _history(status: RolloutStatus, kept: Mapping[str, Any] | None) -> tuple[His
     where = f"ConfigMap {kept['metadata']['name']}" if kept else ""
     try:
         history = History.model_validate_json(data[HISTORY_KEY])
-        for each in (*history.looks, *history.log):
-            say.moment(each.time)
+        say.times(history)
     except (ValidationError, ValueError):
         return History(), f"The history in {where} is of another version, or damaged."
     source = f"Times and figures are from {HISTORY_KEY} of {where}"
@@ -132,8 +131,8 @@ def _facts(status: RolloutStatus, history: History) -> tuple[tuple[str, str], ..
         ("Began", say.full(began)),
     ]
     if history.log:
-        last = max(say.moment(each.time) for each in (*history.looks, *history.log))
-        facts.append(("Followed for", say.lasted((last - began).total_seconds())))
+        followed = max(say.times(history)) - began
+        facts.append(("Followed for", say.lasted(followed.total_seconds())))
     facts.append(("New sessions", f"{status.traffic_percent} %"))
     if status.verdict:
         facts += [

@@ -64,6 +64,8 @@ class Look(Model):
     blocks: Annotated[int, Field(ge=0)]
     #: Sessions assigned to the canary and to the baseline.
     assigned: tuple[int, int]
+    #: After which block harm was found; between two looks there may be many.
+    harmful_at: Annotated[int, Field(ge=1)] | None = None
     #: Natural logarithm of the e-value against the split.
     split_log_e: float
     #: In the order of the criteria.

@@ -34,11 +34,25 @@ class Span:
         )
 
 
-def effect(
-    name: str, criterion: Criterion, looks: Sequence[Look], seen: Sequence[Figures], span: Span,
-    log: Sequence[Entry],
-) -> str:  # fmt: skip
-    """The difference of the arms' means over time, with its confidence sequence and the margin."""
+@dataclass(frozen=True)
+class Course:
+    """One metric over time."""
+
+    criterion: Criterion
+    criteria: Criteria
+    looks: Sequence[Look]
+    #: Its figures at each look.
+    seen: Sequence[Figures]
+    span: Span
+    log: Sequence[Entry]
+    #: How many metrics were found harmful, if this one is among them; 0 if not.
+    harmful: int
+
+
+def effect(name: str, course: Course) -> str:
+    """The difference of the arms' means over time, with its confidence sequence and the margin.
+    Something has to be known of it."""
+    criterion, looks, seen, span = course.criterion, course.looks, course.seen, course.span
     known = [(look, each) for look, each in zip(looks, seen, strict=True) if each.lower is not None]
     unit = "points" if say.is_share(criterion) else "in its unit"
     drawing = Drawing(
@@ -59,7 +73,7 @@ def effect(
         ]
         drawing.path([(LEFT, places[0][1]), *places, (RIGHT, places[-1][1])], "margin")
     drawing.line((LEFT, y(0)), (RIGHT, y(0)), "zero")
-    _moves(drawing, span, log)
+    _moves(drawing, span, course.log, BOTTOM - 6)
 
     def along(value: Callable[[Figures], float | None]) -> list[tuple[float, float]]:
         return [
@@ -86,11 +100,14 @@ def effect(
     return str(drawing)
 
 
-def evidence(
-    name: str, criterion: Criterion, criteria: Criteria, looks: Sequence[Look],
-    seen: Sequence[Figures], span: Span, log: Sequence[Entry],
-) -> str:  # fmt: skip
-    """The e-value for harm over time, against what stops the canary."""
+def evidence(name: str, course: Course) -> str:
+    """The e-value for harm over time, against what stops the canary.
+
+    Between two looks are many pairs and a look at each, so where harm was found has a mark of its
+    own: the line need not show it.
+    """
+    criterion, criteria, looks, seen = course.criterion, course.criteria, course.looks, course.seen
+    span, harmful = course.span, course.harmful
     bar = math.log10(criteria.harm_bar)
     logs = [each.log_e / _TEN for each in seen]
     low, high = max(-4.0, min(-1.0, *logs)), max(bar + 0.5, *logs)
@@ -105,10 +122,15 @@ def evidence(
     drawing.box((LEFT, TOP), RIGHT - LEFT, y(bar) - TOP, "beyond")
     drawing.line((LEFT, y(bar)), (RIGHT, y(bar)), "margin")
     drawing.line((LEFT, y(0)), (RIGHT, y(0)), "zero")
-    _moves(drawing, span, log)
+    _moves(drawing, span, course.log, TOP + 14)
     places = [(span.place(look.time), y(each)) for look, each in zip(looks, logs, strict=True)]
     drawing.path(places, "canary line")
     drawing.dot(places[-1], "canary")
+    if harmful:
+        found = _found(looks, span), y(bar - math.log10(harmful))
+        drawing.dot(found, "harm")
+        told = f"found after {looks[-1].harmful_at:,}"
+        drawing.text((found[0] + 4, found[1] + 17), told, "label harm", "end")
     labels = [
         (places[-1][1], f"e-value {say.e_value(seen[-1].log_e)}", "canary"),
         (y(bar), f"{say.number(criteria.harm_bar)} stops it", "harm"),
@@ -137,12 +159,13 @@ def shares(name: str, log: Sequence[Entry], span: Span) -> str:
         beside = _baseline(percent)
         drawing.box((x, y(percent)), width, y(0) - y(percent), "canary share")
         drawing.box((x, y(percent + beside)), width, y(0) - y(beside), "baseline share")
-    labels = [(y(canary / 2) + 4, f"canary {canary} %", "canary")]
-    if baseline:
-        labels.append((y(canary + baseline / 2) + 4, f"baseline {baseline} %", "baseline"))
-    if rest := 100 - canary - baseline:
-        labels.append((y(100 - rest / 2) + 4, f"neither {rest} %", "quiet"))
-    _labels(drawing, labels)
+    rest = 100 - canary - baseline
+    labels = [
+        (canary, y(canary / 2), f"canary {canary} %", "canary"),
+        (baseline, y(canary + baseline / 2), f"baseline {baseline} %", "baseline"),
+        (rest, y(100 - rest / 2), f"neither {rest} %", "quiet"),
+    ]
+    _labels(drawing, [(at, words, style) for percent, at, words, style in labels if percent])
     _times(drawing, span, ())
     drawing.text((LEFT, 14), "share of the sessions that begin", "quiet")
     return str(drawing)
@@ -179,7 +202,7 @@ def interval(name: str, criterion: Criterion, seen: Figures) -> str | None:
     if not margin or seen.lower is None or seen.upper is None or difference is None:
         return None
     sign = say.worse(criterion)
-    x = Scale(-2, 2, 4, 196)
+    x = Scale(-2, 2, 8, 192)
     bounds = sorted(sign * bound / margin for bound in (seen.lower, seen.upper))
     drawing = Drawing(
         name, 200, 26, f"{criterion.name}: interval against the margin",
@@ -191,6 +214,10 @@ def interval(name: str, criterion: Criterion, seen: Figures) -> str | None:
     drawing.line((x(1), 2), (x(1), 24), "margin")
     drawing.line((x(bounds[0]), 13), (x(bounds[1]), 13), "canary bar")
     drawing.dot((x(sign * difference / margin), 13), "canary", 4)
+    if bounds[1] > x.high:
+        drawing.text((200, 17), "›", "canary", "end")
+    if bounds[0] < x.low:
+        drawing.text((0, 17), "‹", "canary")
     return str(drawing)
 
 
@@ -221,6 +248,16 @@ def _effect_in_words(criterion: Criterion, seen: Sequence[Figures]) -> str:
     if (margin := say.margin(criterion, last)) is not None:
         told += f"; the margin is {say.number(say.scaled(criterion, margin))}"
     return f"{told} {_unit(criterion)}".strip() + "."
+
+
+def _found(looks: Sequence[Look], span: Span) -> float:
+    """The place at which harm was found: between two looks, as many pairs lie between."""
+    at = looks[-1].harmful_at or 0
+    after = next(look for look in looks if look.blocks >= at)
+    before = next((look for look in reversed(looks) if look.blocks < at), None)
+    if before is None:
+        return span.place(after.time)
+    return Scale(before.blocks, after.blocks, span.place(before.time), span.place(after.time))(at)
 
 
 def _heights(criterion: Criterion, seen: Sequence[Figures], margin: float | None) -> Scale:
@@ -269,13 +306,13 @@ def _labels(drawing: Drawing, labels: Sequence[tuple[float, str, str]]) -> None:
         drawing.text((RIGHT + 10, height + 4), words, f"label {style}")
 
 
-def _moves(drawing: Drawing, span: Span, log: Sequence[Entry]) -> None:
+def _moves(drawing: Drawing, span: Span, log: Sequence[Entry], height: float) -> None:
     """Where the share of sessions changed."""
     moves = [(span.at(time), percent) for time, percent in _steps(log, span)]
     for (x, percent), (following, _) in pairwise([*moves, (RIGHT, 0)]):
         if following - x > 30:
             drawing.line((x, TOP), (x, BOTTOM), "move")
-            drawing.text((x + 4, BOTTOM - 6), f"{percent} %", "move")
+            drawing.text((x + 4, height), f"{percent} %", "move")
 
 
 def _times(drawing: Drawing, span: Span, looks: Sequence[Look]) -> None:

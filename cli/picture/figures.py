@@ -3,7 +3,7 @@
 import math
 from datetime import UTC, datetime, tzinfo
 
-from crds.history import Criterion, Figures
+from crds.history import Criterion, Figures, History
 
 MINUS = "\N{MINUS SIGN}"
 #: Natural logarithm of the e-values beyond which a number says no more than words.
@@ -71,6 +71,13 @@ def power(exponent: int) -> str:
 def moment(text: str) -> datetime:
     """A time as it stands in a status, in UTC."""
     return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def times(history: History) -> list[datetime]:
+    """When anything was seen or done."""
+    return [moment(look.time) for look in history.looks] + [
+        moment(entry.time) for entry in history.log
+    ]
 
 
 def full(time: datetime) -> str:

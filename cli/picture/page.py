@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from cli.picture import charts
 from cli.picture import figures as say
-from cli.picture.charts import Span
+from cli.picture.charts import Course, Span
 from cli.picture.story import Story
 from crds.history import Criteria, Criterion, Figures, Look
 
@@ -66,7 +66,7 @@ def render(story: Story, now: datetime, zone: tzinfo | None = None, command: str
         command: what makes it again.
     """
     history = story.history
-    times = [say.moment(each.time) for each in (*history.looks, *history.log)]
+    times = say.times(history)
     pictures = []
     if history.log:
         begun, over = min(times), max(times)
@@ -104,31 +104,27 @@ def _template() -> Template:
 
 
 def _metrics(story: Story, criteria: Criteria) -> list[Metric]:
-    looks = story.history.looks
-    times = [say.moment(each.time) for each in (*looks, *story.history.log)]
-    span = Span(min(times), say.moment(looks[-1].time))
+    looks, log = story.history.looks, story.history.log
+    span = Span(min(say.times(story.history)), say.moment(looks[-1].time))
+    harmful = [name for name, standing in story.standings.items() if standing == "Harmful"]
     found = []
     for at, criterion in enumerate(criteria.metrics):
-        seen = [look.metrics[at] for look in looks]
+        name, seen = criterion.name, [look.metrics[at] for look in looks]
+        worse = len(harmful) if name in harmful and looks[-1].harmful_at else 0
+        course = Course(criterion, criteria, looks, seen, span, log, worse)
         rows = [_row(criterion, look, each) for look, each in zip(looks, seen, strict=True)]
-        effect = None
-        if seen[-1].lower is not None:
-            log = story.history.log
-            effect = charts.effect(f"effect-{at}", criterion, looks, seen, span, log)
-        harm = charts.evidence(
-            f"harm-{at}", criterion, criteria, looks, seen, span, story.history.log
-        )
+        known = seen[-1].lower is not None
         found.append(
             Metric(
-                criterion.name,
-                story.standings.get(criterion.name, "Open"),
-                "points" if say.is_share(criterion) else "",
-                _margin(criterion, seen[-1]),
-                rows[-1],
-                _drawn(charts.interval(f"interval-{at}", criterion, seen[-1])),
-                _drawn(effect),
-                _drawn(harm),
-                tuple(_spread(rows)),
+                name=name,
+                standing=story.standings.get(name, "Open"),
+                unit="points" if say.is_share(criterion) else "",
+                margin=_margin(criterion, seen[-1]),
+                now=rows[-1],
+                interval=_drawn(charts.interval(f"interval-{at}", criterion, seen[-1])),
+                effect=_drawn(charts.effect(f"effect-{at}", course)) if known else None,
+                evidence=_drawn(charts.evidence(f"harm-{at}", course)),
+                rows=tuple(_spread(rows)),
             )
         )
     return found
@@ -145,8 +141,10 @@ def _margin(criterion: Criterion, seen: Figures) -> str:
         return "none; watched for harm"
     if criterion.margin == 0:
         return "has to be better"
-    unit = " points" if say.is_share(criterion) else ""
-    return say.number(say.scaled(criterion, criterion.margin)) + unit
+    margin = say.number(say.scaled(criterion, criterion.margin))
+    if say.is_share(criterion):
+        return f"{margin} point" if margin == "1" else f"{margin} points"
+    return margin
 
 
 def _row(criterion: Criterion, look: Look, seen: Figures) -> Row:

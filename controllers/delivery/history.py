@@ -75,6 +75,7 @@ def look_of(evidence: "Evidence", verdict: "Verdict", now: datetime) -> Look:
         time=timestamp(now),
         blocks=evidence.blocks,
         assigned=(round(canary), round(baseline)),
+        harmful_at=evidence.harmful_at,
         split_log_e=_short(evidence.split.log_e),
         metrics=[_figures(reading) for reading in verdict.metrics],
     )

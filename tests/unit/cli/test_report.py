@@ -177,7 +177,9 @@ def test_what_is_judged_has_its_figures_in_a_table_beside_each_picture() -> None
     assert told.count("svg") == 5
     assert told.count("details") == 1
     assert stage.status.verdict is not None
-    assert "After 321 pairs of sessions, of 5,000 at most" in told.text
+    assert (
+        "After 321 pairs of sessions; what is not proven after 5,000 is Inconclusive" in told.text
+    )
     assert "321 sessions were given to the canary and 321 to its baseline" in told.text
     assert stage.status.verdict.digest in told.text
 

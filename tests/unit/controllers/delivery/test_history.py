@@ -11,7 +11,7 @@ from controllers.conditions import timestamp
 from controllers.delivery import history
 from controllers.delivery.history import FIRST_ENTRIES, MOST_ENTRIES, MOST_LOOKS
 from controllers.delivery.plan import AnalysisPlan, Margin, Metric
-from crds.history import Figures, History, Look
+from crds.history import Figures, History, Kind, Look
 from tests.unit.controllers.builders import NOW
 
 #: Seconds between looks.
@@ -83,8 +83,9 @@ def test_the_largest_history_is_far_below_what_a_config_map_holds() -> None:
 
 
 @given(MARKS)
-def test_a_state_is_logged_once_and_its_return_again(marks: list[tuple[history.Kind, str]]) -> None:
-    kept, said = History(), {}
+def test_a_state_is_logged_once_and_its_return_again(marks: list[tuple[Kind, str]]) -> None:
+    kept = History()
+    said: dict[Kind, str] = {}
     for kind, mark in marks:
         before = kept
         kept = history.with_entry(kept, timestamp(NOW), kind, mark, "so it is")
