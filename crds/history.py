@@ -3,9 +3,10 @@
 Controllers write it beside the checkpoint, command lines draw it, and nothing is decided by it.
 """
 
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from crds.base import Model, Timestamp
 
@@ -13,6 +14,16 @@ from crds.base import Model, Timestamp
 HISTORY_KEY = "history.json"
 #: What an entry of the log is about: where it stands, what sessions amount to, what a person asked.
 Kind = Literal["Phase", "Verdict", "Request"]
+
+
+def _in_a_zone(time: str) -> str:
+    if datetime.fromisoformat(time).tzinfo is None:
+        raise ValueError("a time names its zone, as 2026-11-23T12:00:00Z")
+    return time
+
+
+#: A time that can be reckoned with.
+Moment = Annotated[Timestamp, AfterValidator(_in_a_zone)]
 
 
 class Criterion(Model):
@@ -60,7 +71,7 @@ class Figures(Model):
 class Look(Model):
     """What was known at one moment."""
 
-    time: Timestamp
+    time: Moment
     blocks: Annotated[int, Field(ge=0)]
     #: Sessions assigned to the canary and to the baseline.
     assigned: tuple[int, int]
@@ -75,7 +86,7 @@ class Look(Model):
 class Entry(Model):
     """Something that happened."""
 
-    time: Timestamp
+    time: Moment
     kind: Kind
     #: What tells it from the last of its kind: the phase and step, the verdict, the request's id.
     mark: Annotated[str, Field(max_length=96)]
@@ -94,3 +105,10 @@ class History(Model):
     #: Looks but the last are at least so many seconds apart.
     spacing: Annotated[int, Field(ge=0)] = 0
     log: list[Entry] = []
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        metrics = len(self.criteria.metrics) if self.criteria else 0
+        if any(len(look.metrics) != metrics for look in self.looks):
+            raise ValueError("each look has the figures of each metric that is judged")
+        return self

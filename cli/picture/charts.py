@@ -94,7 +94,7 @@ def effect(name: str, course: Course) -> str:
         labels.append((y(say.scaled(criterion, sign * margin)), f"margin {said}", "harm"))
     labels.append((y(0), "no difference", "quiet"))
     _labels(drawing, labels)
-    _times(drawing, span, looks)
+    _times(drawing, span, looks, course.criteria)
     drawing.text((LEFT, 14), f"canary {say.MINUS} baseline, {unit}", "quiet")
     drawing.text((RIGHT, 14), f"{'above' if sign > 0 else 'below'} 0 is worse", "quiet", "end")
     return str(drawing)
@@ -115,7 +115,7 @@ def evidence(name: str, course: Course) -> str:
     drawing = Drawing(
         name, WIDTH, HEIGHT, f"{criterion.name}: evidence for harm",
         f"The e-value is {say.e_value(seen[-1].log_e)} after {looks[-1].blocks:,} "
-        f"{_blocks(criteria)}; {say.number(criteria.harm_bar)} by itself stops the canary. "
+        f"{say.blocks(criteria)}; {say.number(criteria.harm_bar)} by itself stops the canary. "
         f"The largest was {say.e_value(max(each.log_e for each in seen))}.",
     )  # fmt: skip
     _grid(drawing, [(y(n), say.power(n)) for n in decades(low, high)])
@@ -137,7 +137,7 @@ def evidence(name: str, course: Course) -> str:
         (y(0), "1: nothing won or lost", "quiet"),
     ]
     _labels(drawing, labels)
-    _times(drawing, span, looks)
+    _times(drawing, span, looks, criteria)
     drawing.text((LEFT, 14), "e-value for harm, tenfold from line to line", "quiet")
     return str(drawing)
 
@@ -166,12 +166,12 @@ def shares(name: str, log: Sequence[Entry], span: Span) -> str:
         (rest, y(100 - rest / 2), f"neither {rest} %", "quiet"),
     ]
     _labels(drawing, [(at, words, style) for percent, at, words, style in labels if percent])
-    _times(drawing, span, ())
+    _times(drawing, span)
     drawing.text((LEFT, 14), "share of the sessions that begin", "quiet")
     return str(drawing)
 
 
-def sessions(name: str, looks: Sequence[Look], span: Span) -> str:
+def sessions(name: str, looks: Sequence[Look], criteria: Criteria | None, span: Span) -> str:
     """How many sessions each arm got, over time."""
     canary, baseline = looks[-1].assigned
     drawing = Drawing(
@@ -190,7 +190,7 @@ def sessions(name: str, looks: Sequence[Look], span: Span) -> str:
             (y(baseline), f"baseline {baseline:,}", "baseline"),
         ],
     )
-    _times(drawing, span, looks)
+    _times(drawing, span, looks, criteria)
     drawing.text((LEFT, 14), "sessions assigned so far", "quiet")
     return str(drawing)
 
@@ -233,10 +233,6 @@ def _shown(criterion: Criterion, seen: Figures) -> float:
 
 def _unit(criterion: Criterion) -> str:
     return "points" if say.is_share(criterion) else ""
-
-
-def _blocks(criteria: Criteria) -> str:
-    return "pairs" if criteria.block == (1, 1) else "blocks"
 
 
 def _effect_in_words(criterion: Criterion, seen: Sequence[Figures]) -> str:
@@ -315,8 +311,10 @@ def _moves(drawing: Drawing, span: Span, log: Sequence[Entry], height: float) ->
             drawing.text((x + 4, height), f"{percent} %", "move")
 
 
-def _times(drawing: Drawing, span: Span, looks: Sequence[Look]) -> None:
-    """The axis of time, and below it how many blocks there were."""
+def _times(
+    drawing: Drawing, span: Span, looks: Sequence[Look] = (), criteria: Criteria | None = None
+) -> None:
+    """The axis of time, and below it how many blocks there were by then."""
     drawing.line((LEFT, BOTTOM), (RIGHT, BOTTOM), "axis")
     since = "" if span.start.date() == span.end.date() else "from "
     brief = (span.end - span.start).total_seconds() < 600
@@ -329,5 +327,5 @@ def _times(drawing: Drawing, span: Span, looks: Sequence[Look]) -> None:
         if counted := [each.blocks for each in looks if say.moment(each.time) <= time]:
             drawing.text((x, BOTTOM + 34), f"{counted[-1]:,}", "tick", "middle")
     drawing.text((RIGHT + 28, BOTTOM + 18), f"UTC, {since}{_day(span.start)}", "quiet")
-    if looks:
-        drawing.text((RIGHT + 28, BOTTOM + 34), "pairs that count", "quiet")
+    if criteria:
+        drawing.text((RIGHT + 28, BOTTOM + 34), f"{say.blocks(criteria)} that count", "quiet")

@@ -3,7 +3,7 @@
 import math
 from datetime import UTC, datetime, tzinfo
 
-from crds.history import Criterion, Figures, History
+from crds.history import Criteria, Criterion, Figures, History
 
 MINUS = "\N{MINUS SIGN}"
 #: Natural logarithm of the e-values beyond which a number says no more than words.
@@ -51,6 +51,11 @@ def margin(criterion: Criterion, figures: Figures) -> float | None:
 def worse(criterion: Criterion) -> int:
     """The sign of a difference that is bad."""
     return 1 if criterion.better == "Lower" else -1
+
+
+def blocks(criteria: Criteria) -> str:
+    """What sessions are counted in."""
+    return "pairs" if criteria.block == (1, 1) else "blocks"
 
 
 def e_value(log_e: float) -> str:

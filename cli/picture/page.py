@@ -74,10 +74,11 @@ def render(story: Story, now: datetime, zone: tzinfo | None = None, command: str
         pictures.append(_drawn(charts.shares("shares", history.log, whole)))
     if history.looks:
         seen = Span(min(times), say.moment(history.looks[-1].time))
-        pictures.append(_drawn(charts.sessions("sessions", history.looks, seen)))
+        pictures.append(_drawn(charts.sessions("sessions", history.looks, history.criteria, seen)))
     return _template().render(
         story=story,
         criteria=history.criteria,
+        unit=say.blocks(history.criteria) if history.criteria else "",
         metrics=_metrics(story, history.criteria) if history.criteria and history.looks else (),
         last=history.looks[-1] if history.looks else None,
         pictures=pictures,

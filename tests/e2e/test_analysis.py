@@ -8,10 +8,13 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from cli import report
+from cli.picture import render
 from tests.e2e import worlds
 from tests.e2e.kube import Game, Kube, Object, until
 from tests.e2e.test_rollout import member, rollout, told_by
@@ -118,8 +121,12 @@ def test_an_equal_model_is_promoted_when_it_is_proven(kube: Kube, game: Game) ->
     assert {each["standing"] for each in verdict["metrics"]} == {"Proven"}
     assert "without proof" not in rollout(kube)["message"]
     until("everyone has it", lambda: told_by(game, game.session()) == (new, None), seconds=10)
-    kept = kube.get("configmap", "chorus-analysis")["data"]
-    assert kept["rollout"] == rollout(kube)["salt"]
+    kept = kube.get("configmap", "chorus-analysis")
+    assert kept["data"]["rollout"] == rollout(kube)["salt"]
+    story = report.of_rollout(kube.get("me", "chorus"), kept)
+    assert story.history.looks[-1].blocks == verdict["pairs"]
+    assert story.history.log[-1].mark == "Promoted 1 100"
+    assert "proven no worse" in render(story, datetime.now(UTC))
 
 
 def test_a_model_that_nobody_played_is_inconclusive(kube: Kube, game: Game) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from controllers.delivery.plan import AnalysisPlan, Margin, Metric
 from crds.history import Figures, History, Kind, Look
 from tests.unit.controllers.builders import NOW
 
+CRITERIA = history.criteria(AnalysisPlan((Metric("errors", Margin(absolute=0.02)),)))
 #: Seconds between looks.
 GAPS = st.lists(st.integers(0, 4000), min_size=1, max_size=3 * MOST_LOOKS)
 MARKS = st.lists(
@@ -33,7 +35,7 @@ def look(seconds: int, blocks: int) -> Look:
 
 
 def looked(gaps: list[int]) -> tuple[History, list[Look]]:
-    made, at, kept = [], 0, History()
+    made, at, kept = [], 0, History(criteria=CRITERIA)
     for blocks, gap in enumerate(gaps):
         at += gap
         made.append(look(at, blocks))
@@ -56,7 +58,7 @@ def test_looks_are_bounded_in_order_and_keep_the_first_and_the_last(gaps: list[i
 @given(GAPS)
 def test_what_is_kept_is_the_same_however_often_it_is_written_and_read(gaps: list[int]) -> None:
     kept, made = looked(gaps)
-    again = History()
+    again = History(criteria=CRITERIA)
     for each in made:
         again = history.parse(history.dump(history.with_look(again, each)))
     assert again == kept
@@ -105,10 +107,14 @@ def test_a_log_that_is_full_keeps_how_it_began_and_what_came_last() -> None:
     assert len(marks) == MOST_ENTRIES
 
 
-@pytest.mark.parametrize("time", ["yesterday", "2026-11-23T12:00:00"])
-def test_a_time_that_cannot_be_read_makes_an_empty_history(time: str) -> None:
-    looks = [look(0, 1), look(1, 2).model_copy(update={"time": time})]
-    assert history.parse(history.dump(History(looks=looks))) == History()
+@pytest.mark.parametrize(
+    "damage", [{"time": "yesterday"}, {"time": "2026-11-23T12:00:00"}, {"metrics": []}]
+)
+def test_a_look_that_cannot_be_drawn_makes_an_empty_history(damage: dict[str, Any]) -> None:
+    kept, _ = looked([1])
+    assert history.parse(history.dump(kept)) == kept
+    spoiled = kept.model_copy(update={"looks": [look(0, 1).model_copy(update=damage)]})
+    assert history.parse(history.dump(spoiled)) == History()
 
 
 def test_margins_are_shown_as_they_were_agreed() -> None:
