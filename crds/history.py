@@ -38,6 +38,8 @@ class Criterion(Model):
     #: baseline's mean. Both 0: it has to be better. Both absent: it is watched for harm alone.
     margin: float | None = None
     relative_margin: float | None = None
+    #: What sessions in the shadow are held against. Absent: canary and baseline are.
+    norm: float | None = None
 
 
 class Criteria(Model):
@@ -75,8 +77,8 @@ class Look(Model):
     blocks: Annotated[int, Field(ge=0)]
     #: Sessions assigned to the canary and to the baseline.
     assigned: tuple[int, int]
-    #: After which block harm was found; between two looks there may be many.
-    harmful_at: Annotated[int, Field(ge=1)] | None = None
+    #: After which block harm was found; between two looks there may be many. 0: in the shadow.
+    harmful_at: Annotated[int, Field(ge=0)] | None = None
     #: Natural logarithm of the e-value against the split.
     split_log_e: float
     #: In the order of the criteria.

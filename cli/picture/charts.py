@@ -56,7 +56,7 @@ def effect(name: str, course: Course) -> str:
     known = [(look, each) for look, each in zip(looks, seen, strict=True) if each.lower is not None]
     unit = "points" if say.is_share(criterion) else "in its unit"
     drawing = Drawing(
-        name, WIDTH, HEIGHT, f"{criterion.name}: canary minus baseline",
+        name, WIDTH, HEIGHT, f"{criterion.name}: {say.compared(criterion)}",
         _effect_in_words(criterion, [each for _, each in known]),
     )  # fmt: skip
     sign, last = say.worse(criterion), known[-1][1]
@@ -95,7 +95,7 @@ def effect(name: str, course: Course) -> str:
     labels.append((y(0), "no difference", "quiet"))
     _labels(drawing, labels)
     _times(drawing, span, looks, course.criteria)
-    drawing.text((LEFT, 14), f"canary {say.MINUS} baseline, {unit}", "quiet")
+    drawing.text((LEFT, 14), f"{say.compared(criterion)}, {unit}", "quiet")
     drawing.text((RIGHT, 14), f"{'above' if sign > 0 else 'below'} 0 is worse", "quiet", "end")
     return str(drawing)
 

@@ -48,6 +48,13 @@ def margin(criterion: Criterion, figures: Figures) -> float | None:
     return criterion.margin
 
 
+def compared(criterion: Criterion) -> str:
+    """Which difference is meant."""
+    if criterion.norm is None:
+        return f"canary {MINUS} baseline"
+    return f"shadow {MINUS} {mean(criterion, criterion.norm)}"
+
+
 def worse(criterion: Criterion) -> int:
     """The sign of a difference that is bad."""
     return 1 if criterion.better == "Lower" else -1

@@ -100,6 +100,7 @@ def _criterion(metric: Metric) -> Criterion:
         high=metric.high,
         margin=margin.absolute if margin and not margin.relative else None,
         relative_margin=margin.relative if margin and margin.relative else None,
+        norm=metric.norm,
     )
 
 

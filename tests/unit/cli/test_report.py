@@ -16,7 +16,7 @@ from cli import report
 from cli.main import app
 from cli.picture import Story, render
 from crds.history import History
-from tests.unit.controllers.test_analysis import ERRORS, Gateway, begun, kept, see
+from tests.unit.controllers.test_analysis import ERRORS, Gateway, begun, compared, judged, kept, see
 from tests.unit.controllers.test_rollout import PERSON, TIMED, Stage
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
@@ -118,7 +118,13 @@ def undone() -> Stage:
     return stage
 
 
-STAGES = [running, harmful, promoted, inconclusive, unseen, unjudged, undone]
+def disliked() -> Stage:
+    stage = judged()
+    see(stage, compared(stage, *([0.0, 0.5, 0.0, 0.5, 0.25] * 20)))
+    return stage
+
+
+STAGES = [disliked, running, harmful, promoted, inconclusive, unseen, unjudged, undone]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +136,7 @@ STAGES = [running, harmful, promoted, inconclusive, unseen, unjudged, undone]
         (inconclusive, "is paused at 50 % of new sessions: its sessions decided nothing", "● Open"),
         (unseen, "was sent back: its sessions decided nothing", "No sessions count yet"),
         (unjudged, "has 50 % of new sessions", "Nothing was judged: there are no guardrails"),
+        (disliked, "was sent back: it is worse", "shadow − 50 %"),
         (undone, "was everyone’s and was taken back", "Undo: done, everyone is told by"),
     ],
 )
