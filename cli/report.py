@@ -24,6 +24,11 @@ _BECAUSE = {
 }
 
 
+def history_of(ensemble: str) -> str:
+    """The ConfigMap with the history of an ensemble's rollout."""
+    return f"{ensemble}-analysis"
+
+
 class ReportError(Exception):
     """There is nothing to report; the message says why and what to do."""
 

@@ -57,10 +57,7 @@ def report(
     ensemble: Ensemble,
     namespace: Namespace = None,
     to: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", help="The file. Default: ENSEMBLE.html.", show_default=False
-        ),
+        Path | None, typer.Option("--output", "-o", help="The file. Default: ENSEMBLE.html.")
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
@@ -68,20 +65,14 @@ def report(
     from cli import report
 
     to = to or Path(f"{ensemble}.html")
+    name = report.history_of(ensemble)
     try:
-        found = json.loads(_run(namespace, "get", "modelensemble", ensemble, "-o", "json"))
-        kept = _run(
-            namespace,
-            "get",
-            "configmap",
-            f"{ensemble}-analysis",
-            "--ignore-not-found",
-            "-o",
-            "json",
-        )
-        story = report.of_rollout(found, json.loads(kept) if kept.strip() else None)
-        command = shlex.join(["fabula", "rollout", "report", ensemble])
-        report.write(story, to, command=command, show=show)
+        found = _run(namespace, "get", "modelensemble", ensemble, "-o", "json")
+        kept = _run(namespace, "get", "configmap", name, "--ignore-not-found", "-o", "json")
+        story = report.of_rollout(json.loads(found), json.loads(kept or "null"))
+        again = ["fabula", "rollout", "report", ensemble]
+        again += ["--namespace", namespace] if namespace else []
+        report.write(story, to, command=shlex.join(again), show=show)
     except (CommandError, InvalidObjectError, report.ReportError) as error:
         _end(str(error))
     typer.echo(f"Written: {to}")

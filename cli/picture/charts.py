@@ -132,7 +132,7 @@ def evidence(name: str, course: Course) -> str:
         told = f"found after {looks[-1].harmful_at:,}"
         drawing.text((found[0] + 4, found[1] + 17), told, "label harm", "end")
     labels = [
-        (places[-1][1], f"e-value {say.e_value(seen[-1].log_e)}", "canary"),
+        (places[-1][1], say.e_value(seen[-1].log_e), "canary"),
         (y(bar), f"{say.number(criteria.harm_bar)} stops it", "harm"),
         (y(0), "1: nothing won or lost", "quiet"),
     ]
@@ -297,7 +297,7 @@ def _grid(drawing: Drawing, marks: Sequence[tuple[float, str]]) -> None:
 
 def _labels(drawing: Drawing, labels: Sequence[tuple[float, str, str]]) -> None:
     """Words beside the lines that they name."""
-    heights = apart([height for height, _, _ in labels])
+    heights = apart([height for height, _, _ in labels], BOTTOM)
     for height, (_, words, style) in zip(heights, labels, strict=True):
         drawing.text((RIGHT + 10, height + 4), words, f"label {style}")
 

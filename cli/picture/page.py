@@ -72,7 +72,7 @@ def render(story: Story, now: datetime, zone: tzinfo | None = None, command: str
         begun, over = min(times), max(times)
         whole = Span(begun, over + max((over - begun) / 20, timedelta(seconds=1)))  # the last share
         pictures.append(_drawn(charts.shares("shares", history.log, whole)))
-    if history.looks:
+    if history.looks and any(history.looks[-1].assigned):
         seen = Span(min(times), say.moment(history.looks[-1].time))
         pictures.append(_drawn(charts.sessions("sessions", history.looks, history.criteria, seen)))
     return _template().render(

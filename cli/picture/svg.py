@@ -56,12 +56,16 @@ class Drawing:
         return SubElement(self._root, tag, {**named, **attributes})
 
 
-def apart(heights: Sequence[float], least: float = 14.0) -> list[float]:
-    """The same heights, moved down where two labels would lie on one another."""
+def apart(heights: Sequence[float], lowest: float, least: float = 14.0) -> list[float]:
+    """The same heights, moved down where two labels would lie on one another, and back up where
+    one would lie below the lowest place."""
     order = sorted(range(len(heights)), key=heights.__getitem__)
     placed = list(heights)
     for before, after in pairwise(order):
         placed[after] = max(placed[after], placed[before] + least)
+    for after in reversed(order):
+        placed[after] = min(placed[after], lowest)
+        lowest = placed[after] - least
     return placed
 
 

@@ -171,7 +171,7 @@ def logged(
         words = f"{asked.action}: {asked.outcome.lower()}, {asked.message}"
         past = history.with_entry(past, asked.at, "Request", asked.id, words)
     if verdict:
-        message = message.replace(f"; {verdict.message}", "")
+        message = message.replace(f"; {verdict.message}", "").replace(f"{verdict.message}; ", "")
     if verdict and (verdict.kind != "Undecided" or any(e.kind == "Verdict" for e in past.log)):
         past = history.with_entry(past, at, "Verdict", verdict.kind, verdict.message)
     percent = status.traffic_percent
