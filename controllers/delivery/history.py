@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from controllers.delivery.evidence import Evidence
     from controllers.delivery.verdict import Reading, Verdict
 
-#: Looks kept. A picture of them is some 700 points wide.
+#: Looks kept. More would not show in a picture.
 MOST_LOOKS = 128
 #: Entries of the log kept: the first ones, and as many of the last as fit.
 MOST_ENTRIES, FIRST_ENTRIES = 100, 4
