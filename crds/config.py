@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from crds.base import Model
+from crds.trials import Trial
 from crds.tunables import Tunable
 
 CONFIG_KEY = "config.json"
@@ -18,6 +19,8 @@ class WorldConfig(Model):
     #: Of all values.
     digest: str
     tunables: Annotated[tuple[Tunable, ...], Field(strict=False)] = ()
+    #: The experiments that are under way.
+    trials: list[Trial] = []
     #: The folder with the API keys; absent: none are asked for.
     api_keys_dir: str | None = None
     cors_origins: Annotated[tuple[str, ...], Field(strict=False)] = ()

@@ -8,6 +8,7 @@ from crds.base import Model
 from crds.figures import Figures
 from crds.limits import Budget, Limits, Spend
 from crds.storyteller import Cache, Sessions, Voice
+from crds.trials import Trial
 
 CONFIG_KEY = "gateway.json"
 #: Where the Secret of a hosted member is mounted: ``KEYS_DIR/<member>/<key>``.
@@ -52,6 +53,8 @@ class GatewayConfig(Model):
     routes_config_map: str
     #: Days that decisions are kept; absent: for ever.
     retention_days: Annotated[int | None, Field(ge=1)] = None
+    #: The experiments of the World that are under way.
+    trials: list[Trial] = []
 
 
 class StoreReport(Model):
