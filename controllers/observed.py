@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from controllers.plan import Children, Defaults, Object, Ref
 from crds.common import ConfigMapFolder, ConfigMapRef
 from crds.ensemble import ModelEnsemble
+from crds.experiment import EvolutionExperiment
 from crds.gateway import GatewayReport
 from crds.observations import Observations
 from crds.storyteller import Storyteller
@@ -21,6 +22,7 @@ class WorldObserved:
     defaults: Defaults
     ensembles: tuple[ModelEnsemble, ...] = ()
     storytellers: tuple[Storyteller, ...] = ()
+    experiments: tuple[EvolutionExperiment, ...] = ()
     #: By ConfigMap name; a missing one is absent.
     config_maps: Mapping[str, Object] = field(default_factory=dict)
     #: Deployments, Services, ServiceAccounts, Roles, RoleBindings, ConfigMaps, and
@@ -55,6 +57,8 @@ class StorytellerObserved:
     defaults: Defaults
     world: World | None = None
     ensemble: ModelEnsemble | None = None
+    #: Those of its World.
+    experiments: tuple[EvolutionExperiment, ...] = ()
     #: By ConfigMap name: persona, and the lore of the world; a missing one is absent.
     config_maps: Mapping[str, Object] = field(default_factory=dict)
     #: StatefulSets, Services, ServiceAccounts, Roles, RoleBindings, ConfigMaps, and
@@ -66,6 +70,24 @@ class StorytellerObserved:
 
 
 @dataclass(frozen=True)
+class ExperimentObserved:
+    """An EvolutionExperiment, its World with everything that takes part, and its checkpoint."""
+
+    experiment: EvolutionExperiment
+    world: World | None = None
+    #: All of that World.
+    experiments: tuple[EvolutionExperiment, ...] = ()
+    #: Names of those of that World: their gateways count sessions.
+    storytellers: tuple[str, ...] = ()
+    #: ConfigMaps labelled with its name.
+    children: Children = field(default_factory=Children)
+    #: What the gateways saw, from each log's cursor on; none of one that did not answer.
+    observations: tuple[Observations, ...] = ()
+    #: Seconds until they are asked again, where they are.
+    asked_again_in: float | None = None
+
+
+@dataclass(frozen=True)
 class StorytellerGone:
     """A Storyteller that is no longer there, and the claims labelled with its name."""
 
@@ -74,7 +96,9 @@ class StorytellerGone:
     claims: tuple[Object, ...] = ()
 
 
-def needs(obj: World | ModelEnsemble | Storyteller, world: World | None = None) -> frozenset[Ref]:
+def needs(
+    obj: World | ModelEnsemble | Storyteller | EvolutionExperiment, world: World | None = None
+) -> frozenset[Ref]:
     """What an object refers to: when one of these changes, the object is looked at again."""
     namespace = obj.metadata.namespace
     refs: set[Ref] = set()

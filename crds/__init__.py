@@ -3,6 +3,7 @@
 from crds.common import API_VERSION, GROUP, VERSION, InvalidObjectError, Kind
 from crds.definition import KINDS
 from crds.ensemble import ModelEnsemble
+from crds.experiment import EvolutionExperiment
 from crds.storyteller import Storyteller
 from crds.world import World
 
@@ -11,6 +12,7 @@ __all__ = [
     "GROUP",
     "KINDS",
     "VERSION",
+    "EvolutionExperiment",
     "InvalidObjectError",
     "Kind",
     "ModelEnsemble",

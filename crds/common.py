@@ -174,6 +174,7 @@ class Metadata(Model):
     namespace: str = "default"
     uid: str = ""
     generation: int = 0
+    creation_timestamp: str = ""
     deletion_timestamp: str | None = None
 
 

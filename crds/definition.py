@@ -5,11 +5,12 @@ from typing import Any
 from crds.base import Model
 from crds.common import GROUP, VERSION, Column, Kind
 from crds.ensemble import ModelEnsemble
+from crds.experiment import EvolutionExperiment
 from crds.schema import Schema, UnsupportedError, cel, object_schema
 from crds.storyteller import Storyteller
 from crds.world import World
 
-KINDS: tuple[type[Kind], ...] = (World, ModelEnsemble, Storyteller)
+KINDS: tuple[type[Kind], ...] = (World, ModelEnsemble, Storyteller, EvolutionExperiment)
 
 
 def definition(kind: type[Kind]) -> dict[str, Any]:

@@ -318,20 +318,20 @@ class RevisionChange(Model):
 
 
 class Judged(Model):
-    """One guardrail as it was seen last, in its own unit and rounded."""
+    """One metric as it was seen last, in its own unit and rounded."""
 
     name: Annotated[str, Field(max_length=64, description="The metric.")]
-    canary: Annotated[
-        str | None, Field(max_length=32, description="Its mean with the new revision.")
-    ] = None
-    baseline: Annotated[str | None, Field(max_length=32, description="Its mean with the old.")] = (
+    canary: Annotated[str | None, Field(max_length=32, description="Its mean in the canary.")] = (
         None
     )
+    baseline: Annotated[
+        str | None, Field(max_length=32, description="Its mean in the baseline.")
+    ] = None
     lower: Annotated[
         str | None,
         Field(
             max_length=32,
-            description="The mean of new - old is not below this, at 95 % and at every look.",
+            description="Mean of canary - baseline is not below this, at 95 % and at every look.",
         ),
     ] = None
     upper: Annotated[

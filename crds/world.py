@@ -22,7 +22,7 @@ from crds.common import (
 from crds.limits import Budget, Cors
 from crds.metrics import GameMetric
 from crds.models import Models
-from crds.tunables import Tunable, TunableName
+from crds.tunables import Tunable, TunableName, ValueText
 
 
 class Lore(Model):
@@ -201,7 +201,32 @@ class EffectiveTunable(Model):
         Field(max_length=128, description="Its value, as a string; of a long one the beginning."),
     ]
     source: Annotated[
-        Literal["Default"], Field(description="Where it comes from: `Default`, that of the spec.")
+        Literal["Default", "Promoted"],
+        Field(
+            description="Where it comes from: `Default`, that of the spec, or `Promoted`, by an "
+            "experiment."
+        ),
+    ]
+
+
+class Promoted(Model):
+    """What an experiment proved and everyone has, in place of what the spec says."""
+
+    target: Annotated[
+        str, Field(max_length=80, description="What is changed, as in tunable/quest-gold.")
+    ]
+    value: Annotated[ValueText, Field(description="What holds now, as a string.")]
+    experiment: Annotated[
+        str, Field(max_length=24, description="The EvolutionExperiment that proved it.")
+    ]
+    salt: Annotated[str, Field(max_length=16, description="Of the run that proved it.")]
+    spec_digest: Annotated[
+        str,
+        Field(
+            max_length=16,
+            description="Of the default that it stands in for: when that is edited, the edit holds "
+            "and this entry goes.",
+        ),
     ]
 
 
@@ -236,6 +261,15 @@ class WorldStatus(Status):
         list[EffectiveTunable],
         ListMap(),
         Field(max_length=128, description="What games read, by name."),
+    ] = []
+    promoted: Annotated[
+        list[Promoted],
+        ListMap(("target",)),
+        Field(
+            max_length=128,
+            description="What experiments proved and everyone has. To keep it for good, write it "
+            "into the spec; to drop it, edit that default.",
+        ),
     ] = []
     config: Annotated[
         ConfigStatus | None,

@@ -151,10 +151,11 @@ class _Parts:
         )
         self.dependents = Dependents()
         asking = Gateways(gateways, timeout=settings.report_timeout_seconds)
+        observers = Observers(asking, clock)
         reconciler = Reconciler(
             kube,
             Applier(writer, Recorder(writer, settings.identity, _now)),
-            kinds.handlers(settings.defaults, asking.ask, Observers(asking, clock)),
+            kinds.handlers(settings.defaults, asking.ask, observers, observers.of_experiment),
             self.dependents,
             _now,
         )

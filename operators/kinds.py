@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from controllers import ensemble as ensembles
+from controllers import experiment as experiments
 from controllers import storyteller as storytellers
 from controllers import world as worlds
 from controllers.plan import Defaults, Plan, Ref
-from crds import Kind, ModelEnsemble, Storyteller, World
-from operators.observe import ensemble, storyteller, world
+from crds import EvolutionExperiment, Kind, ModelEnsemble, Storyteller, World
+from operators.observe import ensemble, experiment, storyteller, world
 from operators.observe.ensemble import Evidence
+from operators.observe.experiment import Outcomes
 from operators.observe.reading import Reader, Remember
 from operators.observe.storyteller import Ask
 
@@ -34,7 +36,9 @@ class Handler:
     farewell: Callable[[Any, datetime], Plan] | None = None
 
 
-def handlers(defaults: Defaults, ask: Ask, evidence: Evidence) -> dict[str, Handler]:
+def handlers(
+    defaults: Defaults, ask: Ask, evidence: Evidence, outcomes: Outcomes
+) -> dict[str, Handler]:
     """All kinds, by name."""
 
     async def observe_world(reader: Reader, obj: World, remember: Remember) -> Any:
@@ -46,6 +50,11 @@ def handlers(defaults: Defaults, ask: Ask, evidence: Evidence) -> dict[str, Hand
     async def observe_storyteller(reader: Reader, obj: Storyteller, remember: Remember) -> Any:
         return await storyteller.observe(reader, obj, remember, defaults, ask)
 
+    async def observe_experiment(
+        reader: Reader, obj: EvolutionExperiment, remember: Remember
+    ) -> Any:
+        return await experiment.observe(reader, obj, remember, outcomes)
+
     return {
         "World": Handler(World, observe_world, worlds.plan),
         "ModelEnsemble": Handler(ModelEnsemble, observe_ensemble, ensembles.plan),
@@ -56,4 +65,5 @@ def handlers(defaults: Defaults, ask: Ask, evidence: Evidence) -> dict[str, Hand
             storyteller.observe_gone,
             storytellers.farewell,
         ),
+        "EvolutionExperiment": Handler(EvolutionExperiment, observe_experiment, experiments.plan),
     }

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from controllers.ensemble.workload import ENSEMBLE
+from controllers.experiment.planner import EXPERIMENT
 from controllers.plan import Object, Ref
 from controllers.storyteller.workload import STORYTELLER
 from controllers.world.service import WORLD
@@ -13,6 +14,7 @@ from operators.dependents import Dependents
 #: Labels that name a child's owner, and the kind of that owner.
 OWNER_LABELS = {
     WORLD: "World",
+    EXPERIMENT: "EvolutionExperiment",
     ENSEMBLE: "ModelEnsemble",
     STORYTELLER: "Storyteller",
 }
@@ -36,14 +38,22 @@ class Sighting:
 
 
 def keys(seen: Sighting, dependents: Dependents) -> frozenset[Ref]:
-    """The objects to look at: itself or its owner, who refers to it, its World."""
+    """The objects to look at: itself or its owner, who refers to it, its World; and of an
+    experiment whoever takes part in it or waits for it."""
     ref = seen.ref
     found = set(dependents.of(ref))
     if ref.api_version == API_VERSION:
         found.add(ref)
         found |= {need for need in dependents.needs(ref) if need.kind == "World"}
         if seen.world:
-            found.add(Ref(API_VERSION, "World", ref.namespace, seen.world))
+            world = Ref(API_VERSION, "World", ref.namespace, seen.world)
+            found.add(world)
+            if ref.kind == "EvolutionExperiment":
+                found |= {
+                    other
+                    for other in dependents.of(world)
+                    if other.kind in {"Storyteller", "EvolutionExperiment"}
+                }
         return frozenset(found)
     for label, kind in OWNER_LABELS.items():
         if name := seen.labels.get(label):

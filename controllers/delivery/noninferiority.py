@@ -46,15 +46,24 @@ def more_blocks(
     return _until(metric, counts, counts / counts.sum(), alpha, block)
 
 
-def pairs_needed(metric: Metric, rate: float, alpha: float) -> int | None:
-    """About how many pairs prove of equal arms that they are, where both fail at ``rate``.
+def pairs_needed(metric: Metric, rate: float, alpha: float, gain: float = 0.0) -> int | None:
+    """About how many pairs prove of equal arms that they are, where both fail at ``rate``; or that
+    the canary is better, where it fails less often by ``gain``.
 
     For planning: more than half of all runs take no longer. Of binary metrics, whose scatter
-    follows from their rate; None if the margin cannot be proven.
+    follows from their rate; one with a size scatters less, and takes at most as many. None if the
+    margin cannot be proven.
     """
-    apart = rate * (1 - rate)
+    better = max(0.0, rate - gain)
     outcomes = [0.0, 1.0, -metric.factor, 1 - metric.factor]
-    likely = np.array([(1 - rate) ** 2, apart, apart, rate**2])
+    likely = np.array(
+        [
+            (1 - better) * (1 - rate),
+            better * (1 - rate),
+            (1 - better) * rate,
+            better * rate,
+        ]
+    )
     typical = likely @ shares(outcomes, points(metric, (1, 1)))
     return _until(metric, np.zeros_like(typical), typical, alpha, (1, 1))
 

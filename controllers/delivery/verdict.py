@@ -12,7 +12,7 @@ from controllers.delivery.betting import bounds
 from controllers.delivery.ebh import bar
 from controllers.delivery.evidence import Counted, Evidence, log_e
 from controllers.delivery.noninferiority import log_proof, more_blocks, points
-from controllers.delivery.plan import AnalysisPlan, Metric
+from controllers.delivery.plan import AnalysisPlan, Margin, Metric
 
 
 class Kind(StrEnum):
@@ -137,7 +137,9 @@ def _message(
         f"{bar(len(readings), plan.harm_alpha):.0f} would stop it)"
     )
     if kind == Kind.PROVEN:
-        return f"{calm}; no metric is worse than its margin, after {evidence.blocks} {unit}"
+        better = [metric.name for metric in plan.metrics if metric.margin == Margin()]
+        gain = f"{', '.join(better)} is better, and " if better else ""
+        return f"{calm}; {gain}no metric is worse than its margin, after {evidence.blocks} {unit}"
     missing = [_needs(reading, unit) for reading in readings if reading.proven is False]
     missing = missing or ["no metric has a margin, so nothing can be proven"]
     if kind == Kind.INCONCLUSIVE:

@@ -7,15 +7,15 @@ bring NumPy with them, so they are imported when an analysis is under way and no
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeGuard
 
+from controllers import pace
 from controllers.conditions import clip, timestamp
 from controllers.delivery import history
 from controllers.delivery.plan import AnalysisPlan
 from controllers.ensemble.rollout import UNDER_WAY
 from controllers.ensemble.terms import Terms
-from controllers.ensemble.workload import ensemble_labels
 from controllers.plan import Object
 from controllers.pods import child
 from crds.common import LastRequest
@@ -25,6 +25,7 @@ from crds.rollout import Analysis, Judged, Rollout, RolloutStatus, RolloutVerdic
 
 if TYPE_CHECKING:
     from controllers.delivery.evidence import Evidence
+    from controllers.delivery.verdict import Verdict
 
 CHECKPOINT_KEY = "checkpoint.json"
 SALT_KEY = "rollout"
@@ -37,6 +38,13 @@ class Known:
     salt: str
     checkpoint: str | None
     history: History
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the checkpoint."""
+        from controllers.delivery import checkpoint
+
+        return checkpoint.digest(self.checkpoint or "")
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ def is_open(status: RolloutStatus | None, terms: Terms) -> TypeGuard[RolloutStat
 def cursor(terms: Terms, status: RolloutStatus, stored: Object | None) -> Mapping[str, int]:
     """The last entry of each log that counts already; none of a checkpoint that `judge` would not
     go on from."""
-    return _counted(terms.plan, status.salt, stored).cursor if terms.plan else {}
+    return counted_before(terms.plan, status.salt, stored).cursor if terms.plan else {}
 
 
 def judge(
@@ -91,28 +99,9 @@ def judge(
     """
     if terms.plan is None or not is_open(status, terms):
         return None
-    from controllers.delivery import checkpoint, evidence, verdict, view
+    from controllers.delivery import view
 
-    plan = terms.plan
-    counted = _counted(plan, status.salt, stored)
-
-    def records() -> Iterable[evidence.Assigned | evidence.Outcome | evidence.Shadowed]:
-        for told in sorted(seen, key=lambda each: each.log):
-            for each in told.observations if told.rollout == status.salt else ():
-                if each.arm == "Shadow":
-                    yield evidence.Shadowed(told.log, each.sequence, each.values)
-                elif each.kind == "Assigned":
-                    yield evidence.Assigned(told.log, each.sequence, each.arm)
-                else:
-                    yield evidence.Outcome(told.log, each.sequence, each.arm, each.values)
-
-    counted = evidence.feed(counted, plan, records())
-    counted = replace(counted, cursor=_passed(counted.cursor, seen, status.salt))
-    text = checkpoint.dump(counted, plan)
-    said = verdict.look(counted, plan, deadline_passed=_overdue(policy, status, now))
-    past = _history(stored, status.salt, plan)
-    if text != _text(stored, status.salt):
-        past = history.with_look(past, history.look_of(counted, said, now))
+    said, known = weigh(terms.plan, status.salt, stored, seen, now, _overdue(policy, status, now))
     shown = [
         Judged.model_validate({"name": reading.name, **view.shown(reading)})
         for reading in said.metrics
@@ -122,11 +111,45 @@ def judge(
             kind=said.kind.value,
             pairs=said.blocks,
             message=clip(said.message, 512),
-            digest=checkpoint.digest(text),
+            digest=known.digest,
             metrics=shown,
         ),
-        Known(status.salt, text, past),
+        known,
     )
+
+
+def weigh(
+    plan: AnalysisPlan,
+    salt: str,
+    stored: Object | None,
+    seen: Sequence[Observations],
+    now: datetime,
+    overdue: bool,
+) -> "tuple[Verdict, Known]":
+    """Count what was seen of a rollout or an experiment, and look at all of it. See `judge`;
+    ``overdue`` is whether proof was awaited long enough."""
+    from controllers.delivery import checkpoint, evidence, verdict
+
+    counted = counted_before(plan, salt, stored)
+
+    def records() -> Iterable[evidence.Assigned | evidence.Outcome | evidence.Shadowed]:
+        for told in sorted(seen, key=lambda each: each.log):
+            for each in told.observations if told.rollout == salt else ():
+                if each.arm == "Shadow":
+                    yield evidence.Shadowed(told.log, each.sequence, each.values)
+                elif each.kind == "Assigned":
+                    yield evidence.Assigned(told.log, each.sequence, each.arm)
+                else:
+                    yield evidence.Outcome(told.log, each.sequence, each.arm, each.values)
+
+    counted = evidence.feed(counted, plan, records())
+    counted = replace(counted, cursor=_passed(counted.cursor, seen, salt))
+    text = checkpoint.dump(counted, plan)
+    said = verdict.look(counted, plan, deadline_passed=overdue)
+    past = _history(stored, salt, plan)
+    if text != _text(stored, salt):
+        past = history.with_look(past, history.look_of(counted, said, now))
+    return said, Known(salt, text, past)
 
 
 def opening(terms: Terms, status: RolloutStatus | None, stored: Object | None) -> Known | None:
@@ -134,10 +157,15 @@ def opening(terms: Terms, status: RolloutStatus | None, stored: Object | None) -
     there is no room for it in the cluster, nobody shall be. None where nothing begins."""
     if terms.plan is None or status is None or status.phase not in UNDER_WAY:
         return None
+    return begun(terms.plan, status.salt, stored)
+
+
+def begun(plan: AnalysisPlan, salt: str, stored: Object | None) -> Known:
+    """What counts already, or a beginning."""
     from controllers.delivery import checkpoint
 
-    text = checkpoint.dump(_counted(terms.plan, status.salt, stored), terms.plan)
-    return Known(status.salt, text, _history(stored, status.salt, terms.plan))
+    text = checkpoint.dump(counted_before(plan, salt, stored), plan)
+    return Known(salt, text, _history(stored, salt, plan))
 
 
 def standing(status: RolloutStatus | None, stored: Object | None) -> Known | None:
@@ -179,7 +207,9 @@ def logged(
     return replace(known, history=history.with_entry(past, at, "Phase", mark, message, percent))
 
 
-def config_map(ensemble: str, namespace: str, known: Known, owners: list[Object]) -> Object:
+def config_map(
+    name: str, namespace: str, known: Known, labels: Object, owners: list[Object]
+) -> Object:
     """The ConfigMap with the checkpoint and the history. It stays after the rollout: who has the
     logs can compute it again, and anybody can see how it went."""
     data = {SALT_KEY: known.salt, HISTORY_KEY: history.dump(known.history)}
@@ -188,9 +218,9 @@ def config_map(ensemble: str, namespace: str, known: Known, owners: list[Object]
     return child(
         "v1",
         "ConfigMap",
-        config_map_name(ensemble),
+        name,
         namespace,
-        labels=ensemble_labels(ensemble),
+        labels=labels,
         owners=owners,
         data=data,
     )
@@ -208,7 +238,8 @@ def _passed(
     return passed
 
 
-def _counted(plan: AnalysisPlan, salt: str, stored: Object | None) -> "Evidence":
+def counted_before(plan: AnalysisPlan, salt: str, stored: Object | None) -> "Evidence":
+    """What the checkpoint holds, if it is one of this rollout and plan; else nothing."""
     from controllers.delivery import checkpoint, evidence
 
     try:
@@ -233,5 +264,4 @@ def _overdue(policy: Rollout, status: RolloutStatus, now: datetime) -> bool:
         return False
     minutes = policy.steps[-1].pause_minutes or 0
     patience = (policy.analysis or Analysis()).deadline_minutes
-    until = datetime.fromisoformat(status.step_started_at) + timedelta(minutes=minutes + patience)
-    return until <= (datetime.fromisoformat(status.paused_at) if status.paused_at else now)
+    return pace.is_over(status.step_started_at, minutes + patience, status.paused_at, now)

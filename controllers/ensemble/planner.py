@@ -14,6 +14,7 @@ from controllers.ensemble.retire import retire
 from controllers.ensemble.revision import digest
 from controllers.ensemble.rollout import SENT_BACK, UNDER_WAY, decide
 from controllers.ensemble.terms import agreed
+from controllers.ensemble.workload import ensemble_labels
 from controllers.observed import EnsembleObserved
 from controllers.plan import Conflicts, Event, Object, Plan, owner, split_groups
 from crds.common import API_VERSION
@@ -98,7 +99,8 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     counted = judged.known if judged else analysis.opening(terms, rollout.status, stored)
     if known := counted or analysis.standing(rollout.status, stored):
         known = analysis.logged(known, rollout.status, answer, now)
-        evidence = analysis.config_map(meta.name, meta.namespace, known, owners)
+        name, tags = analysis.config_map_name(meta.name), ensemble_labels(meta.name)
+        evidence = analysis.config_map(name, meta.namespace, known, tags, owners)
         kept, foreign = split_groups([[evidence]], seen.children, meta.uid)
         conflicts += foreign
         (first if counted else ours).extend(kept)

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from controllers import pace
 from controllers.conditions import Said, timestamp
 from controllers.ensemble.lines import Course, Line, Revisions
 from controllers.ensemble.revision import digest
@@ -279,8 +280,8 @@ class _Turn:
         minutes = self.policy.steps[status.step - 1].pause_minutes
         if minutes is None or status.step_started_at is None:
             return self._set(status, phase="Paused", until=None)
-        until = datetime.fromisoformat(status.step_started_at) + timedelta(minutes=minutes)
-        return self._set(status, phase="Stepping", until=timestamp(until))
+        until = timestamp(pace.ends(status.step_started_at, minutes))
+        return self._set(status, phase="Stepping", until=until)
 
     def _next_step(self, status: RolloutStatus) -> None:
         if status.step >= len(self.policy.steps):
@@ -334,8 +335,7 @@ class _Turn:
         """The step's beginning, moved by the time for which it was paused."""
         if status.step_started_at is None or status.paused_at is None:
             return status.step_started_at
-        paused = self.now - datetime.fromisoformat(status.paused_at)
-        return timestamp(datetime.fromisoformat(status.step_started_at) + paused)
+        return pace.begun_later(status.step_started_at, status.paused_at, self.now)
 
     def _proven(self, status: RolloutStatus) -> bool:
         """Whether everyone may follow without a person's word: every guardrail holds."""

@@ -63,7 +63,12 @@ def _metric(guardrail: Guardrail, declared: Mapping[str, GameMetric]) -> Metric:
             f"nobody counts {name}; declare it in spec.metrics of the World that spec.worldRef "
             f"names, or use {MEMBER_ERRORS}, {MEMBER_SLOW}, {FALLBACKS} or {JUDGE_PREFERENCE}"
         )
-    metric = declared[name]
+    return game_metric(declared[name], margin)
+
+
+def game_metric(metric: GameMetric, margin: float) -> Metric:
+    """What the game posts, as it is judged; ``margin`` is a share of its range."""
+    name = metric.name
     better: Literal["Lower", "Higher"] = (
         "Lower" if metric.direction == "LowerIsBetter" else "Higher"
     )

@@ -1,6 +1,7 @@
 """What the gateways of a Storyteller are told: one ConfigMap, watched, effective at once."""
 
 from controllers.ensemble.routes import config_map_name
+from controllers.experiment.trials import trials
 from controllers.observed import StorytellerObserved
 from controllers.plan import Object
 from controllers.pods import child
@@ -55,6 +56,7 @@ def gateway_config(seen: StorytellerObserved) -> GatewayConfig:
         cache=spec.cache,
         routes_config_map=config_map_name(spec.ensemble_ref),
         retention_days=spec.decision_log.retention_days,
+        trials=trials(world, seen.experiments) if world else [],
     )
 
 

@@ -6,15 +6,17 @@ from datetime import datetime
 from controllers import conditions as say
 from controllers.conditions import Verdict
 from controllers.diagnosis import diagnose
+from controllers.experiment.trials import trials
 from controllers.observed import WorldObserved
 from controllers.plan import Delete, Object, Plan, leaving, owner, split_conflicts
 from controllers.pods import url
 from controllers.texts import MissingTextError, text
-from controllers.world import service
-from controllers.world.tunables import digest, effective, served, unusable
+from controllers.world import promoted, service
+from controllers.world.tunables import digest, served, shown, unusable
 from crds.common import API_VERSION, Status
 from crds.ensemble import ModelEnsemble
 from crds.storyteller import Storyteller
+from crds.tunables import Tunable
 from crds.world import ConfigStatus, Inhabitant, WorldStatus
 
 #: As many as the status has room for.
@@ -29,7 +31,9 @@ def plan(seen: WorldObserved, now: datetime) -> Plan:
     meta = world.metadata
     if meta.deletion_timestamp:
         return Plan()
-    desired = _objects(seen)
+    taken = promoted.take(world, seen.experiments)
+    holding = served(promoted.effective(world.spec.tunables, taken.promoted))
+    desired = _objects(seen, holding)
     ours, conflicts = split_conflicts(desired, seen.children, meta.uid)
     starting = _service(seen)
     verdict = say.conflict("World", conflicts) or starting or _verdict(seen)
@@ -39,28 +43,30 @@ def plan(seen: WorldObserved, now: datetime) -> Plan:
         last_request=say.answer(world.status, now),
         ensembles=_inhabitants(seen.ensembles),
         storytellers=_inhabitants(seen.storytellers),
-        tunables=effective(served(world.spec.tunables)),
-        config=_config(seen),
+        tunables=shown(world.spec.tunables, holding),
+        promoted=taken.promoted,
+        config=_config(seen, holding),
         ensembles_ready=_share(seen.ensembles),
         storytellers_ready=_share(seen.storytellers),
     )
     return Plan(
         apply=tuple(ours),
         delete=_needless(seen, desired),
-        events=say.change_events(world.status, status),
+        events=(*say.change_events(world.status, status), *taken.events),
         status=status,
         again_in=IMPATIENCE if starting else None,
     )
 
 
-def _objects(seen: WorldObserved) -> list[Object]:
+def _objects(seen: WorldObserved, holding: Sequence[Tunable]) -> list[Object]:
     """None without tunables: a World that is not read from needs nobody to read from."""
     world = seen.world
     if not world.spec.tunables:
         return []
     meta = world.metadata
     owners = owner("World", API_VERSION, meta.name, meta.uid)
-    return service.objects(world, seen.defaults, owners)
+    told = service.world_config(world, holding, trials(world, seen.experiments))
+    return service.objects(world, told, seen.defaults, owners)
 
 
 def _needless(seen: WorldObserved, desired: Sequence[Object]) -> tuple[Delete, ...]:
@@ -77,14 +83,14 @@ def _needless(seen: WorldObserved, desired: Sequence[Object]) -> tuple[Delete, .
     )
 
 
-def _config(seen: WorldObserved) -> ConfigStatus | None:
+def _config(seen: WorldObserved, holding: Sequence[Tunable]) -> ConfigStatus | None:
     world = seen.world
     if not world.spec.tunables:
         return None
     meta = world.metadata
     return ConfigStatus(
         url=url(service.service_name(meta.name), meta.namespace, seen.defaults.cluster_domain),
-        digest=digest(served(world.spec.tunables)),
+        digest=digest(holding),
         ready=f"{_running(seen)}/{world.spec.service.replicas}",
     )
 

@@ -1,6 +1,8 @@
 """The objects of a World's configuration service: a Deployment and its Service, the ConfigMap that
 it serves from, and an identity that may read that ConfigMap and nothing else."""
 
+from collections.abc import Sequence
+
 from controllers.plan import Defaults, Object
 from controllers.pods import (
     CONTAINER_SECURITY,
@@ -13,9 +15,11 @@ from controllers.pods import (
     http_probe,
     service,
 )
-from controllers.world.tunables import digest, served
+from controllers.world.tunables import digest
 from crds.config import CONFIG_KEY, WorldConfig
 from crds.gateway import API_KEYS_DIR
+from crds.trials import Trial
+from crds.tunables import Tunable
 from crds.world import World
 
 WORLD = "fabula.dev/world"
@@ -38,13 +42,15 @@ def labels(world: str) -> Object:
     return {**MANAGED, "app.kubernetes.io/name": "config", WORLD: world}
 
 
-def objects(world: World, defaults: Defaults, owners: list[Object]) -> list[Object]:
+def objects(
+    world: World, told: WorldConfig, defaults: Defaults, owners: list[Object]
+) -> list[Object]:
     """All of them, in the order in which they are needed."""
     meta = world.metadata
     name, namespace = service_name(meta.name), meta.namespace
     common = {"labels": labels(meta.name), "owners": owners}
     replicas = world.spec.service.replicas
-    config = world_config(world).model_dump_json(by_alias=True, exclude_none=True, indent=1)
+    config = told.model_dump_json(by_alias=True, exclude_none=True, indent=1)
     budget = {"maxUnavailable": 1, "selector": {"matchLabels": _match(meta.name)}}
     return [
         *config_reader(name, namespace, [name], **common),
@@ -66,14 +72,21 @@ def objects(world: World, defaults: Defaults, owners: list[Object]) -> list[Obje
     ]
 
 
-def world_config(world: World) -> WorldConfig:
-    """What the service is told."""
-    asked, tunables = world.spec.service, served(world.spec.tunables)
+def world_config(world: World, tunables: Sequence[Tunable], trials: list[Trial]) -> WorldConfig:
+    """What the service is told.
+
+    Args:
+        world: whose service.
+        tunables: those that can be served, with the values that hold.
+        trials: the experiments that are under way.
+    """
+    asked = world.spec.service
     return WorldConfig(
         world=world.metadata.name,
         generation=world.metadata.generation,
         digest=digest(tunables),
-        tunables=tunables,
+        tunables=tuple(tunables),
+        trials=trials,
         api_keys_dir=API_KEYS_DIR if asked.api_keys_secret_ref else None,
         cors_origins=tuple(asked.cors.origins) if asked.cors else (),
         per_key_per_minute=asked.per_key_per_minute,

@@ -33,11 +33,21 @@ def unusable(tunables: Sequence[Tunable]) -> Verdict | None:
     )
 
 
-def effective(tunables: Sequence[Tunable]) -> list[EffectiveTunable]:
-    """What games read, by name, for the status."""
+def shown(declared: Sequence[Tunable], holding: Sequence[Tunable]) -> list[EffectiveTunable]:
+    """What games read, by name, for the status.
+
+    Args:
+        declared: as the spec has them.
+        holding: those that are served, with the values that hold.
+    """
+    defaults = {each.name: each.default for each in declared}
     return [
-        EffectiveTunable(name=each.name, value=clip(each.default, 128), source="Default")
-        for each in sorted(tunables, key=lambda each: each.name)
+        EffectiveTunable(
+            name=each.name,
+            value=clip(each.default, 128),
+            source="Default" if each.default == defaults[each.name] else "Promoted",
+        )
+        for each in sorted(holding, key=lambda each: each.name)
     ]
 
 
@@ -55,6 +65,17 @@ def change_fault(tunable: Tunable, text: str) -> str | None:
     field = f"tunable {tunable.name}"
     if tunable.locked:
         return f"{field} is locked; a person may change its default"
+    if fault := value_fault(tunable, text):
+        return fault
+    step = tunable.bounds.max_step if tunable.bounds else None
+    if step is not None and abs(Decimal(text) - Decimal(tunable.default)) > Decimal(step):
+        return f"{field} may move by at most bounds.maxStep, {step}, from {tunable.default}"
+    return None
+
+
+def value_fault(tunable: Tunable, text: str) -> str | None:
+    """Why the tunable may not have this value, whoever gives it; None: it may."""
+    field = f"tunable {tunable.name}"
     try:
         value_of(tunable.type, text)
     except ValueError as error:
@@ -64,17 +85,10 @@ def change_fault(tunable: Tunable, text: str) -> str | None:
     bounds = tunable.bounds
     if bounds is None:
         return None
-    value = Decimal(text)
-    if bounds.min is not None and value < Decimal(bounds.min):
+    if bounds.min is not None and Decimal(text) < Decimal(bounds.min):
         return f"{field} may not be below bounds.min, {bounds.min}"
-    if bounds.max is not None and value > Decimal(bounds.max):
+    if bounds.max is not None and Decimal(text) > Decimal(bounds.max):
         return f"{field} may not be above bounds.max, {bounds.max}"
-    if bounds.max_step is not None and abs(value - Decimal(tunable.default)) > Decimal(
-        bounds.max_step
-    ):
-        return (
-            f"{field} may move by at most bounds.maxStep, {bounds.max_step}, from {tunable.default}"
-        )
     return None
 
 

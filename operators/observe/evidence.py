@@ -1,15 +1,18 @@
-"""What gateways saw of a rollout, from where the checkpoint of its analysis ends.
+"""What gateways saw of a rollout or an experiment, from where the checkpoint of its analysis ends.
 
 How far each log counts stands in the checkpoint alone. Kept here is only which pod writes which
 log, so that the first question is mostly the right one, and when a rollout is due: its checkpoint
 is a change that has the ensemble looked at again, and without a pause that would never end.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from controllers.ensemble import analysis
 from controllers.ensemble.terms import agreed
+from controllers.experiment import evidence as outcomes
+from controllers.experiment import terms as experiments
+from controllers.observed import ExperimentObserved
 from controllers.plan import Children, Object
 from controllers.storyteller.workload import STORYTELLER
 from crds import ModelEnsemble, Storyteller, World
@@ -27,7 +30,7 @@ MEMORY = 4096
 
 @dataclass
 class Observers:
-    """Asks the gateways of every Storyteller that uses an ensemble.
+    """Asks the gateways of every Storyteller that uses an ensemble, or belongs to a World.
 
     Args:
         gateways: how to ask.
@@ -49,29 +52,63 @@ class Observers:
         terms = agreed(ensemble.spec.rollout, world)
         if not analysis.is_open(status, terms):
             return (), None
-        left = self._due.get(status.salt, 0) - self.clock()
+        left = self._left(status.salt)
         if left > 0:
             return (), left
-        if len(self._due) >= MEMORY:
-            self._due.clear()
         stored = children.owned_by(meta.uid).get("ConfigMap", analysis.config_map_name(meta.name))
         cursor = analysis.cursor(terms, status, stored)
         everyone = await all_of(reader, Storyteller, meta.namespace)
         ours = [each.metadata.name for each in everyone if each.spec.ensemble_ref == meta.name]
+        return await self._all(reader, meta.namespace, ours, status.salt, cursor, terms.every)
+
+    async def of_experiment(
+        self, reader: Reader, seen: ExperimentObserved
+    ) -> tuple[tuple[Observations, ...], float | None]:
+        """The same of an experiment, from the gateways of every Storyteller of its World."""
+        meta, status = seen.experiment.metadata, seen.experiment.status
+        terms = experiments.agreed(seen.experiment, seen.world, seen.experiments, seen.storytellers)
+        if status.salt is None or not outcomes.is_open(status, terms):
+            return (), None
+        left = self._left(status.salt)
+        if left > 0:
+            return (), left
+        name = outcomes.config_map_name(meta.name)
+        stored = seen.children.owned_by(meta.uid).get("ConfigMap", name)
+        cursor = outcomes.cursor(terms, status, stored)
+        return await self._all(
+            reader, meta.namespace, seen.storytellers, status.salt, cursor, terms.every
+        )
+
+    def _left(self, salt: str) -> float:
+        """Seconds until it is due."""
+        return self._due.get(salt, 0) - self.clock()
+
+    async def _all(
+        self,
+        reader: Reader,
+        namespace: str,
+        ours: Sequence[str],
+        salt: str,
+        cursor: Mapping[str, int],
+        every: float,
+    ) -> tuple[tuple[Observations, ...], float]:
+        """Ask every gateway of these Storytellers."""
+        if len(self._due) >= MEMORY:
+            self._due.clear()
         found = await together(
             *(
-                reader.list_all("v1", "Pod", meta.namespace, {**MANAGED_BY, STORYTELLER: name})
+                reader.list_all("v1", "Pod", namespace, {**MANAGED_BY, STORYTELLER: name})
                 for name in ours
             )
         )
         asked = [(name, pod) for name, pods in zip(ours, found, strict=True) for pod in pods]
         limit = max(1, MOST // max(1, len(asked)))
         answers = await together(
-            *(self._ask(name, pod, status.salt, cursor, limit) for name, pod in asked)
+            *(self._ask(name, pod, salt, cursor, limit) for name, pod in asked)
         )
         seen = tuple(answer for answer in answers if answer)
-        pause = MORE if any(told.more for told in seen) else terms.every
-        self._due[status.salt] = self.clock() + pause
+        pause = MORE if any(told.more for told in seen) else every
+        self._due[salt] = self.clock() + pause
         return seen, pause
 
     async def _ask(

@@ -7,6 +7,7 @@ from controllers.plan import Defaults, Object, Ref
 from controllers.storyteller.workload import STORYTELLER
 from crds import ModelEnsemble, Storyteller, World
 from crds.gateway import GatewayReport
+from operators.observe.experiment import experiments_of
 from operators.observe.reading import (
     MANAGED_BY,
     RBAC,
@@ -40,9 +41,10 @@ async def observe(
     meta, spec = storyteller.metadata, storyteller.spec
     remember(needs(storyteller))
     label = {STORYTELLER: meta.name}
-    world, ensemble, made, pods = await together(
+    world, ensemble, experiments, made, pods = await together(
         referred(reader, World, meta.namespace, spec.world_ref),
         referred(reader, ModelEnsemble, meta.namespace, spec.ensemble_ref),
+        experiments_of(reader, meta.namespace, spec.world_ref),
         children(reader, CHILDREN, meta.namespace, label),
         reader.list_all("v1", "Pod", meta.namespace, {**MANAGED_BY, **label}),
     )
@@ -55,6 +57,7 @@ async def observe(
         defaults=defaults,
         world=world,
         ensemble=ensemble,
+        experiments=experiments,
         config_maps=texts,
         children=made,
         pods=tuple(pods),

@@ -4,6 +4,7 @@ from controllers.observed import WorldObserved, needs
 from controllers.plan import Defaults
 from controllers.world.service import WORLD
 from crds import ModelEnsemble, Storyteller, World
+from operators.observe.experiment import experiments_of
 from operators.observe.reading import (
     MANAGED_BY,
     RBAC,
@@ -34,9 +35,10 @@ async def observe(
     refs = needs(world)
     remember(refs)
     label = {WORLD: meta.name}
-    ensembles, storytellers, texts, made, pods = await together(
+    ensembles, storytellers, experiments, texts, made, pods = await together(
         all_of(reader, ModelEnsemble, meta.namespace),
         all_of(reader, Storyteller, meta.namespace),
+        experiments_of(reader, meta.namespace, meta.name),
         config_maps(reader, refs),
         children(reader, CHILDREN, meta.namespace, label),
         reader.list_all("v1", "Pod", meta.namespace, {**MANAGED_BY, **label}),
@@ -46,6 +48,7 @@ async def observe(
         defaults=defaults,
         ensembles=tuple(e for e in ensembles if e.spec.world_ref == meta.name),
         storytellers=tuple(s for s in storytellers if s.spec.world_ref == meta.name),
+        experiments=experiments,
         config_maps=texts,
         children=made,
         pods=tuple(pods),

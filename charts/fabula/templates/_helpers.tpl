@@ -40,14 +40,18 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "fabula.rules" -}}
 # Its own kinds: it reads what people want and writes what it sees, never a spec.
 - apiGroups: [fabula.dev]
-  resources: [worlds, modelensembles, storytellers]
+  resources: [worlds, modelensembles, storytellers, evolutionexperiments]
   verbs: [get, list, watch]
 - apiGroups: [fabula.dev]
-  resources: [worlds/status, modelensembles/status, storytellers/status]
+  resources: [worlds/status, modelensembles/status, storytellers/status, evolutionexperiments/status]
   verbs: [get, patch]
 # No object has these; clusters that check who may block an owner's deletion ask for them.
 - apiGroups: [fabula.dev]
-  resources: [worlds/finalizers, modelensembles/finalizers, storytellers/finalizers]
+  resources:
+    - worlds/finalizers
+    - modelensembles/finalizers
+    - storytellers/finalizers
+    - evolutionexperiments/finalizers
   verbs: [update]
 - apiGroups: [batch]
   resources: [jobs/finalizers]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controllers.world.tunables import change_fault, digest, effective, served, unusable
+from controllers.world.tunables import change_fault, digest, served, shown, unusable
 from crds.tunables import Tunable
 
 
@@ -79,10 +79,13 @@ def test_an_object_that_is_no_json_is_left_out_and_named() -> None:
 
 
 def test_the_status_shows_values_by_name_and_the_beginning_of_long_ones() -> None:
-    shown = effective([CHOICE, tunable(name="a", type="String", default="x" * 1024)])
-    assert [each.name for each in shown] == ["a", "quest-gold"]
-    assert len(shown[0].value) == 128
-    assert shown[1].value == "dusk"
+    found = [CHOICE, tunable(name="a", type="String", default="x" * 1024)]
+    first, second = shown(found, found)
+    assert (first.name, second.name) == ("a", "quest-gold")
+    assert len(first.value) == 128
+    assert (second.value, second.source) == ("dusk", "Default")
+    (promoted,) = shown([CHOICE], [CHOICE.model_copy(update={"default": "dawn"})])
+    assert (promoted.value, promoted.source) == ("dawn", "Promoted")
 
 
 def test_the_digest_changes_with_values_and_with_nothing_else() -> None:

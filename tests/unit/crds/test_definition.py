@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from crds import KINDS, Kind, Storyteller
+from crds import KINDS, EvolutionExperiment, Kind, Storyteller
 from crds.definition import definition, root_schema
 from crds.schema import Schema, UnsupportedError
 
@@ -42,7 +42,7 @@ def test_a_kind_answers_the_first_question_first(kind: type[Kind]) -> None:
     columns = [
         c["name"] for c in definition(kind)["spec"]["versions"][0]["additionalPrinterColumns"]
     ]
-    assert columns[0] == "Ready"
+    assert columns[0] == ("Phase" if kind is EvolutionExperiment else "Ready")
     assert columns[-1] == "Age"
 
 

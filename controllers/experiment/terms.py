@@ -1,0 +1,180 @@
+"""Whether an experiment may run, and what it is judged by, agreed before the first session. Who
+changes any of it in the middle begins it again (`Terms.digest`)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from controllers.delivery.plan import DEFAULT_MARGIN, AnalysisPlan, Margin, Metric, PlanError
+from controllers.ensemble.revision import digest
+from controllers.ensemble.terms import game_metric
+from controllers.world.promoted import effective, forbidden, spec_digest, target
+from crds.experiment import (
+    RUNNING,
+    ChangeStatus,
+    EvolutionExperiment,
+    EvolutionExperimentSpec,
+)
+from crds.observations import FALLBACKS
+from crds.world import World
+
+#: Experiments of a World that run at a time: each is drawn, kept and counted for every session.
+AT_ONCE = 8
+#: Seconds between two looks at the least and at the most.
+SOON, SELDOM = 2.0, 30.0
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What an experiment changes, and how it is judged."""
+
+    plan: AnalysisPlan | None = None
+    changes: tuple[ChangeStatus, ...] = ()
+    #: Of everything that makes one session's outcome another; None where it cannot be said.
+    digest: str | None = None
+    #: Of the spec alone.
+    spec_digest: str = ""
+    #: Why it may not run, and what to do.
+    fault: str | None = None
+    #: What it waits for, where it may.
+    waits: str | None = None
+    #: Seconds between two looks.
+    every: float = SELDOM
+
+
+def agreed(
+    experiment: EvolutionExperiment,
+    world: World | None,
+    others: Sequence[EvolutionExperiment] = (),
+    storytellers: Sequence[str] = (),
+) -> Terms:
+    """The terms as they are now.
+
+    Args:
+        experiment: which.
+        world: the one that it refers to.
+        others: all experiments of that World.
+        storytellers: those of that World, whose gateways count sessions.
+    """
+    spec = experiment.spec
+    whole = digest(spec.dump())
+    every = min(SELDOM, max(SOON, spec.how.rollback_seconds / 2))
+    if world is None:
+        absent = f"spec.worldRef names World {spec.world_ref}, which is not there; create it"
+        return Terms(spec_digest=whole, waits=absent, every=every)
+    try:
+        plan = _plan(spec, world)
+        changes = _changes(spec, world)
+    except PlanError as error:
+        return Terms(spec_digest=whole, fault=str(error), every=every)
+    waits = _queue(experiment, others)
+    if waits is None and not storytellers and experiment.status.phase not in RUNNING:
+        waits = (
+            f"no Storyteller of World {spec.world_ref} is there, so nobody counts sessions; create "
+            "one with this worldRef"
+        )
+    said = digest([whole, plan.digest, [each.dump() for each in changes]])
+    return Terms(plan, changes, said, whole, waits=waits, every=every)
+
+
+def metric_of(name: str, margin: float, world: World) -> Metric:
+    """A metric of an experiment; ``margin`` is a share of its range.
+
+    Raises:
+        PlanError: nobody counts it.
+    """
+    if name == FALLBACKS:
+        return Metric(name, Margin(margin))
+    declared = {metric.name: metric for metric in world.spec.metrics}
+    if name not in declared:
+        raise PlanError(
+            f"nobody counts {name}; declare it in spec.metrics of World {world.metadata.name}, or "
+            f"use {FALLBACKS}"
+        )
+    return game_metric(declared[name], margin)
+
+
+def _plan(spec: EvolutionExperimentSpec, world: World) -> AnalysisPlan:
+    """The objective, which has to be better by whatever little, then the guardrails."""
+    margins = [(spec.objective.metric, 0.0)]
+    for each in spec.guardrails:
+        points = each.margin_points
+        share = DEFAULT_MARGIN.absolute if points is None else float(points) / 100
+        margins.append((each.metric, share))
+    metrics = tuple(metric_of(name, margin, world) for name, margin in margins)
+    return AnalysisPlan(metrics, cap=spec.how.max_pairs)
+
+
+def _changes(spec: EvolutionExperimentSpec, world: World) -> tuple[ChangeStatus, ...]:
+    holding = {
+        tunable.name: tunable for tunable in effective(world.spec.tunables, world.status.promoted)
+    }
+    declared = {tunable.name: tunable for tunable in world.spec.tunables}
+    changes = []
+    for at, each in enumerate(spec.changes):
+        change = each.tunable
+        if change is None:  # CEL lets only one of a newer version come so far
+            raise PlanError(f"spec.changes[{at}] is of a kind that this operator does not know")
+        if why := forbidden(world, change.name, change.value):
+            raise PlanError(f"spec.changes[{at}]: {why}")
+        before = holding[change.name].default
+        if before == change.value:
+            raise PlanError(
+                f"spec.changes[{at}]: tunable {change.name} is {before} already, so there is "
+                "nothing to try"
+            )
+        changes.append(
+            ChangeStatus(
+                target=target(change.name),
+                before=before,
+                value=change.value,
+                spec_digest=spec_digest(declared[change.name]),
+            )
+        )
+    return tuple(sorted(changes, key=lambda each: each.target))
+
+
+def _queue(experiment: EvolutionExperiment, others: Sequence[EvolutionExperiment]) -> str | None:
+    """Who goes first: what runs, in the order in which it began; then what is older."""
+    mine = _place(experiment)
+    before = [each for each in _rivals(experiment, others) if _place(each) < mine]
+    for each in before:
+        if shared := sorted(_targets(each) & _targets(experiment)):
+            verb = "runs" if _holds(each) else "comes first"
+            return (
+                f"EvolutionExperiment {each.metadata.name} {verb} and changes "
+                f"{', '.join(shared)} too; one at a time"
+            )
+    running = [each.metadata.name for each in before if _holds(each)]
+    if len(running) >= AT_ONCE:
+        return f"{AT_ONCE} experiments of the World run already: {', '.join(running)}"
+    return None
+
+
+def _rivals(
+    experiment: EvolutionExperiment, others: Iterable[EvolutionExperiment]
+) -> list[EvolutionExperiment]:
+    """Those that run or want to, in the order of their turns."""
+    found = [
+        each
+        for each in others
+        if each.metadata.name != experiment.metadata.name
+        and not each.metadata.deletion_timestamp
+        and (_holds(each) or each.status.phase in {None, "Waiting"})
+    ]
+    return sorted(found, key=_place)
+
+
+def _place(experiment: EvolutionExperiment) -> tuple[bool, str, str]:
+    meta, status = experiment.metadata, experiment.status
+    running = _holds(experiment)
+    since = (status.started_at or "") if running else meta.creation_timestamp
+    return not running, since, meta.name
+
+
+def _holds(experiment: EvolutionExperiment) -> bool:
+    """Whether nobody else may change what it changes."""
+    return experiment.status.phase in (*RUNNING, "Promoting")
+
+
+def _targets(experiment: EvolutionExperiment) -> set[str]:
+    return {each.tunable.name for each in experiment.spec.changes if each.tunable}
