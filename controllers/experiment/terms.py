@@ -17,8 +17,8 @@ from crds.experiment import (
 from crds.observations import FALLBACKS
 from crds.world import World
 
-#: Experiments of a World that run at a time: each is drawn, kept and counted for every session.
-AT_ONCE = 8
+#: Experiments of a World that run at a time: the id of a session has room for so many arms.
+AT_ONCE = 6
 #: Seconds between two looks at the least and at the most.
 SOON, SELDOM = 2.0, 30.0
 

@@ -19,6 +19,7 @@ from crds.observations import Observations
 from crds.rollout import Rollout
 from operators.observe.evidence import MOST, Observers
 from operators.observe.reports import Gateways
+from tests.unit.controllers.experiment.script import running
 from tests.unit.operators.fakes import Clock, FakeApi
 
 SALT = "5a17"
@@ -246,3 +247,25 @@ async def test_entries_that_were_not_asked_for_are_as_none(setting: Setting) -> 
     await setting.ask()
     setting.gateway.changes = {"observations": [entry(3)]}
     assert await setting.sequences(checkpoint(one=3)) == []
+
+
+async def test_of_an_experiment_every_gateway_of_its_world_is_asked_from_its_own_checkpoint(
+    setting: Setting,
+) -> None:
+    script = running()
+    salt = script.status.salt or ""
+
+    async def ask() -> list[int]:
+        seen = script.observed
+        told, setting.again_in = await setting.observers.of_experiment(setting.api, seen)
+        return [each.sequence for answer in told for each in answer.observations]
+
+    assert await ask() == [3, 7, 8]
+    assert setting.gateway.asked[0] == {"rollout": salt, "limit": str(MOST)}
+    assert setting.again_in == 15
+    assert await ask() == []
+    script.ask("Abort")
+    setting.clock.now += 100
+    assert await ask() == []
+    assert setting.again_in is None
+    assert len(setting.gateway.asked) == 1

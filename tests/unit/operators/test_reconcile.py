@@ -14,8 +14,6 @@ import pytest
 from controllers.delivery.evidence import Arm
 from controllers.ensemble import analysis
 from controllers.ensemble.terms import agreed
-from controllers.experiment import evidence as outcomes
-from controllers.experiment import terms as experiment_terms
 from controllers.observed import ExperimentObserved, StorytellerGone
 from controllers.plan import Children, Defaults, Event, Object, Plan, Ref, owner, split_conflicts
 from crds import API_VERSION, ModelEnsemble, World
@@ -97,42 +95,8 @@ class Sessions:
         return (told,), None
 
 
-@dataclass
-class Trials:
-    """The same of an experiment. ``rate`` is how often a session of the canary is glad; one in two
-    is of the others."""
-
-    rate: float = 0.5
-    pairs: int = 0
-
-    async def __call__(
-        self, reader: Reader, seen: ExperimentObserved
-    ) -> tuple[tuple[Observations, ...], None]:
-        meta, status = seen.experiment.metadata, seen.experiment.status
-        terms = experiment_terms.agreed(
-            seen.experiment, seen.world, seen.experiments, seen.storytellers
-        )
-        if status.salt is None or not outcomes.is_open(status, terms):
-            return (), None
-        stored = seen.children.get("ConfigMap", outcomes.config_map_name(meta.name))
-        chance = random.Random(status.salt)
-        entries: list[Observation] = []
-        for at in range(2 * self.pairs):
-            arm: Arm = "Baseline" if at % 2 else "Canary"
-            glad = float(chance.random() < (self.rate if arm == "Canary" else 0.5))
-            entries += [
-                Observation(sequence=2 * at, kind="Assigned", arm=arm),
-                Observation(sequence=2 * at + 1, kind="Outcome", arm=arm, values={"joy": glad}),
-            ]
-        last = outcomes.cursor(terms, status, stored).get("bard-gateway-0", -1)
-        told = Observations(
-            log="bard-gateway-0",
-            rollout=status.salt,
-            observations=entries[last + 1 :],
-            through=len(entries) - 1,
-            more=False,
-        )
-        return (told,), None
+async def nobody(reader: Reader, seen: ExperimentObserved) -> tuple[tuple[Observations, ...], None]:
+    return (), None
 
 
 @dataclass
@@ -143,11 +107,10 @@ class Setting:
     dependents: Dependents = field(default_factory=Dependents)
     now: datetime = NOW
     sessions: Sessions = field(default_factory=Sessions)
-    trials: Trials = field(default_factory=Trials)
     handlers: dict[str, Handler] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.handlers = self.handlers or handlers(DEFAULTS, silence, self.sessions, self.trials)
+        self.handlers = self.handlers or handlers(DEFAULTS, silence, self.sessions, nobody)
 
     def reconciler(self, fault: KillAt | None = None) -> Reconciler:
         writer = Writer(self.api, lambda: 5.0, Metrics(), Fault(fault, die))

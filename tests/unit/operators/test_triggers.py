@@ -19,6 +19,7 @@ WORLD, ENSEMBLE, BARD = (
     ours("ModelEnsemble", "council"),
     ours("Storyteller", "bard"),
 )
+IDEA, OTHER = ours("EvolutionExperiment", "idea"), ours("EvolutionExperiment", "other")
 LORE = Ref("v1", "ConfigMap", "play", "lore")
 
 
@@ -27,6 +28,8 @@ def dependents() -> Dependents:
     known = Dependents()
     known.remember(WORLD, [LORE])
     known.remember(ENSEMBLE, [WORLD])
+    known.remember(IDEA, [WORLD])
+    known.remember(OTHER, [WORLD])
     known.remember(BARD, [WORLD, ENSEMBLE, LORE])
     return known
 
@@ -45,7 +48,7 @@ def child(kind: str, **labels: str) -> Object:
 @pytest.mark.parametrize(
     ("seen", "looked_at"),
     [
-        (obj(WORLD), {WORLD, ENSEMBLE, BARD}),
+        (obj(WORLD), {WORLD, ENSEMBLE, BARD, IDEA, OTHER}),
         (obj(ENSEMBLE, "ember"), {ENSEMBLE, BARD, WORLD}),
         (obj(BARD, "ember"), {BARD, WORLD}),
         (obj(LORE), {WORLD, BARD}),
@@ -55,6 +58,8 @@ def child(kind: str, **labels: str) -> Object:
         (child("StatefulSet", dev_storyteller="bard"), {BARD}),
         (child("Deployment", dev_world="ember"), {WORLD}),
         (child("Deployment"), set()),
+        (obj(IDEA, "ember"), {IDEA, OTHER, WORLD, BARD}),
+        (child("ConfigMap", dev_experiment="idea"), {IDEA}),
     ],
 )
 def test_an_event_leads_to_everything_it_may_change(

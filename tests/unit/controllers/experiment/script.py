@@ -163,16 +163,16 @@ class Script:
         self.world = world(self.world.status.dump(), tunables=[gold, ASH, HOUR])
 
 
-def running(**spec: Any) -> Script:
+def running(name: str = "richer", inside: World | None = None, **spec: Any) -> Script:
     """One that is in its first step."""
-    script = Script(experiment(**spec))
+    script = Script(experiment(name, **spec), inside or world())
     assert script.look().phase == "Running"
     return script
 
 
-def proven(**spec: Any) -> Script:
+def proven(name: str = "richer", inside: World | None = None, **spec: Any) -> Script:
     """One that is better, after its last step."""
-    script = running(**spec)
+    script = running(name, inside, **spec)
     script.look(61)
     script.play(better, 200)
     script.look(61)
