@@ -37,6 +37,7 @@ COMMANDS = {
     "prompts": Lazy("cli.prompts", "app", "The templates of what members are told."),
     "audit": Lazy("cli.audit", "app", "The record of decisions: verify, search, show, replay."),
     "rollout": Lazy("cli.rollout", "app", "The rollout of a member: see, promote, abort, undo."),
+    "experiment": Lazy("cli.experiment", "app", "Experiments: see, approve, abort, begin again."),
     "play": Lazy("cli.play", "play", "A few decisions from a running storyteller."),
 }
 

@@ -2,24 +2,21 @@
 plain kubectl underneath, and each command shows which."""
 
 import json
-import os
-import secrets
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.run import CommandError, run
+from cli.asking import ask, end, judged, kubectl, status_of
+from cli.run import CommandError
 from crds import InvalidObjectError
 
 app = typer.Typer(no_args_is_help=True, help="The rollout of an ensemble's member.")
 
-#: Seconds for the operator to answer, and for one kubectl.
-ANSWER_SECONDS = 30
-KUBECTL_SECONDS = 15.0
+KIND = "modelensemble"
 
 Ensemble = Annotated[str, typer.Argument(metavar="ENSEMBLE", help="Name of the ModelEnsemble.")]
 Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Its namespace.")]
@@ -28,7 +25,7 @@ Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Its na
 @app.command()
 def status(ensemble: Ensemble, namespace: Namespace = None) -> None:
     """How far it is, what it waits for, and which revision each member has."""
-    found = _get(ensemble, namespace)
+    found = status_of(KIND, ensemble, namespace)
     rollout = found.get("rollout")
     console = Console(soft_wrap=True)
     if rollout is None:
@@ -38,7 +35,7 @@ def status(ensemble: Ensemble, namespace: Namespace = None) -> None:
         console.print(f"Rollout {rollout['number']}: {rollout['member']} {rollout['phase']}{step}")
         console.print(rollout["message"], markup=False)
         if verdict := rollout.get("verdict"):
-            console.print(_judged(verdict))
+            console.print(judged(verdict.get("metrics", [])))
     table = Table("MEMBER", "STABLE", "SPEC", "CANARY", "STATE", box=None)
     for member in found.get("members", []):
         share = member.get("trafficPercent")
@@ -67,14 +64,14 @@ def report(
     to = to or Path(f"{ensemble}.html")
     name = report.history_of(ensemble)
     try:
-        found = _run(namespace, "get", "modelensemble", ensemble, "-o", "json")
-        kept = _run(namespace, "get", "configmap", name, "--ignore-not-found", "-o", "json")
+        found = kubectl(namespace, "get", "modelensemble", ensemble, "-o", "json")
+        kept = kubectl(namespace, "get", "configmap", name, "--ignore-not-found", "-o", "json")
         story = report.of_rollout(json.loads(found), json.loads(kept or "null"))
         again = ["fabula", "rollout", "report", ensemble]
         again += ["--namespace", namespace] if namespace else []
         report.write(story, to, command=shlex.join(again), show=show)
     except (CommandError, InvalidObjectError, report.ReportError) as error:
-        _end(str(error))
+        end(str(error))
     typer.echo(f"Written: {to}")
 
 
@@ -120,61 +117,5 @@ def undo(ensemble: Ensemble, namespace: Namespace = None) -> None:
     _ask("Undo", ensemble, namespace)
 
 
-def _judged(verdict: dict[str, Any]) -> Table:
-    """Each guardrail of a rollout, in its own unit."""
-    table = Table("GUARDRAIL", "CANARY", "BASELINE", "DIFFERENCE", "E-VALUE", "STANDING", box=None)
-    for metric in verdict.get("metrics", []):
-        known = "lower" in metric
-        table.add_row(
-            metric["name"],
-            metric.get("canary", "unknown"),
-            metric.get("baseline", "unknown"),
-            f"{metric['lower']} to {metric['upper']}" if known else "unknown",
-            metric["eValue"],
-            metric["standing"],
-        )
-    return table
-
-
 def _ask(action: str, ensemble: str, namespace: str | None) -> None:
-    """Ask the operator, and print its answer; a refusal ends with 1."""
-    word = f"{action.lower()}-{secrets.token_hex(4)}"
-    patch = json.dumps({"status": {"request": {"action": action, "id": word}}})
-    line = [*("patch", "modelensemble", ensemble), "--subresource=status", "--type=merge", "-p"]
-    typer.echo(f"$ {shlex.join(_kubectl(namespace, *line, patch))}", err=True)
-    answered = f"jsonpath={{.status.lastRequest.id}}={word}"
-    wait = ["wait", f"modelensemble/{ensemble}", f"--for={answered}"]
-    try:
-        _run(namespace, *line, patch)
-        _run(namespace, *wait, f"--timeout={ANSWER_SECONDS}s", seconds=ANSWER_SECONDS + 5.0)
-    except CommandError as error:
-        _end(f"{error}\nIs the operator running? It answers in status.lastRequest")
-    answer = _get(ensemble, namespace)["lastRequest"]
-    if answer["id"] != word:
-        _end("another request came in between; look with fabula rollout status")
-    if answer["outcome"] == "Refused":
-        _end(f"Refused: {answer['message']}")
-    typer.echo(f"Done: {answer['message']}")
-
-
-def _get(ensemble: str, namespace: str | None) -> dict[str, Any]:
-    """The status of the ensemble."""
-    try:
-        text = _run(namespace, "get", "modelensemble", ensemble, "-o", "json")
-    except CommandError as error:
-        _end(str(error))
-    found: dict[str, Any] = json.loads(text).get("status") or {}
-    return found
-
-
-def _run(namespace: str | None, *words: str, seconds: float = KUBECTL_SECONDS) -> str:
-    return run(_kubectl(namespace, *words), os.environ, timeout=seconds)
-
-
-def _kubectl(namespace: str | None, *words: str) -> list[str]:
-    return ["kubectl", *(["--namespace", namespace] if namespace else []), *words]
-
-
-def _end(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(1)
+    ask(KIND, ensemble, action, namespace, "fabula rollout status")

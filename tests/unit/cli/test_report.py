@@ -295,7 +295,7 @@ def test_the_command_writes_the_page_and_names_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     kubectl = Kubectl(*objects(promoted()))
-    monkeypatch.setattr("cli.rollout.run", kubectl)
+    monkeypatch.setattr("cli.asking.run", kubectl)
     monkeypatch.chdir(tmp_path)
     shown: list[str] = []
     monkeypatch.setattr("webbrowser.open", shown.append)
@@ -313,7 +313,7 @@ def test_a_rollout_of_which_nothing_was_kept_has_a_page_too(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     ensemble, _ = objects(promoted())
-    monkeypatch.setattr("cli.rollout.run", Kubectl(ensemble, None))
+    monkeypatch.setattr("cli.asking.run", Kubectl(ensemble, None))
     done = run("-o", str(tmp_path / "page.html"))
     assert done.exit_code == 0, done.output
 
@@ -322,13 +322,13 @@ def test_what_cannot_be_reported_is_an_error_that_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     ensemble, kept = objects(Stage())
-    monkeypatch.setattr("cli.rollout.run", Kubectl(ensemble, kept))
+    monkeypatch.setattr("cli.asking.run", Kubectl(ensemble, kept))
     done = run()
     assert (done.exit_code, "narrators has had no rollout yet" in done.stderr) == (1, True)
-    monkeypatch.setattr("cli.rollout.run", Kubectl(*objects(promoted())))
+    monkeypatch.setattr("cli.asking.run", Kubectl(*objects(promoted())))
     done = run("-o", str(tmp_path / "no" / "such.html"))
     assert (done.exit_code, "give another file with -o" in done.stderr) == (1, True)
     ensemble["status"]["rollout"] = {"number": 0}
-    monkeypatch.setattr("cli.rollout.run", Kubectl(ensemble, None))
+    monkeypatch.setattr("cli.asking.run", Kubectl(ensemble, None))
     done = run()
     assert (done.exit_code, "status.rollout.number" in done.stderr) == (1, True)

@@ -54,7 +54,7 @@ class Kubectl:
 @pytest.fixture
 def kubectl(monkeypatch: pytest.MonkeyPatch) -> Kubectl:
     made = Kubectl({"rollout": ROLLOUT, "members": MEMBERS})
-    monkeypatch.setattr("cli.rollout.run", made)
+    monkeypatch.setattr("cli.asking.run", made)
     return made
 
 
