@@ -53,7 +53,17 @@ def variant(name: str, **more: Any) -> Object:
 WORLD = manifest("World", "emberfall", {})
 ENSEMBLE = manifest("ModelEnsemble", "narrators", {"members": [member("bard"), member("sage")]})
 STORYTELLER = manifest("Storyteller", "tales", {"ensembleRef": "narrators"})
-BASES = {base["kind"]: base for base in (WORLD, ENSEMBLE, STORYTELLER)}
+EXPERIMENT = manifest(
+    "EvolutionExperiment",
+    "richer",
+    {
+        "worldRef": "emberfall",
+        "hypothesis": "More gold, more joy.",
+        "changes": [{"tunable": {"name": "quest-gold", "value": "140"}}],
+        "objective": {"metric": "joy", "minimumEffectPoints": "2"},
+    },
+)
+BASES = {base["kind"]: base for base in (WORLD, ENSEMBLE, STORYTELLER, EXPERIMENT)}
 
 
 def changed(base: Object, path: str, value: Any) -> Object:

@@ -14,6 +14,7 @@ from crds.definition import root_schema
 from crds.schema import Schema
 from tests.api.examples import (
     ENSEMBLE,
+    EXPERIMENT,
     STORYTELLER,
     WORLD,
     Object,
@@ -245,6 +246,33 @@ GOOD = [
         },
     ),
     changed(WORLD, "spec.models", {}),
+    EXPERIMENT,
+    manifest(
+        "EvolutionExperiment",
+        "whole",
+        {
+            "worldRef": "emberfall",
+            "hypothesis": "More gold, more joy.",
+            "expectedEffect": {"metric": "quit", "points": "0"},
+            "changes": [
+                {"tunable": {"name": "quest-gold", "value": "140"}},
+                {"tunable": {"name": "motto", "value": ""}},
+            ],
+            "objective": {"metric": "joy", "minimumEffectPoints": "0.5"},
+            "guardrails": [{"metric": "quit"}, {"metric": "fallbacks", "marginPoints": "99.9"}],
+            "canary": {
+                "steps": [1, 1, 50],
+                "stepMinutes": 1,
+                "windowSeconds": 86400,
+                "maxPairs": 10,
+                "deadlineMinutes": 1,
+                "rollbackSeconds": 4,
+            },
+            "promotion": {"approval": "Automatic"},
+            "whenInconclusive": "RollBack",
+        },
+    ),
+    changed(EXPERIMENT, "spec.canary", {}),
     changed(STORYTELLER, "spec.image", "mirror.local:5000/gateway:v1@sha256:" + "a" * 64),
 ]
 
@@ -279,6 +307,14 @@ def test_defaults_are_written_but_never_into_lists(server: Server) -> None:
         "windowSeconds": 600,
         "maxPairs": 5000,
         "deadlineMinutes": 1440,
+    }
+    experiment = server.check(changed(EXPERIMENT, "spec.canary", {}))
+    assert experiment.body["spec"]["canary"] == {
+        "stepMinutes": 1440,
+        "windowSeconds": 600,
+        "maxPairs": 5000,
+        "deadlineMinutes": 1440,
+        "rollbackSeconds": 30,
     }
     storyteller = server.check(STORYTELLER)
     assert storyteller.body["spec"]["decisionLog"] == {"storage": "1Gi"}
@@ -325,6 +361,33 @@ def test_the_volume_may_stay_as_it_is_while_the_rest_changes(server: Server) -> 
     assert answer.accepted, answer.message
 
 
+def test_an_experiment_keeps_its_spec_while_it_runs_and_only_then(server: Server) -> None:
+    server.create(changed(EXPERIMENT, "metadata.name", "steadfast"))
+    path = server.path("evolutionexperiments", "steadfast")
+    operator = server.acting_as(
+        "system:serviceaccount:fabula-system:fabula-operator", "system:serviceaccounts"
+    )
+    for phase, kept in (
+        ("Waiting", False),
+        ("Running", True),
+        ("Paused", True),
+        ("AwaitingApproval", True),
+        ("Promoting", True),
+        ("RolledBack", False),
+        ("Promoted", False),
+    ):
+        said = operator.call("PATCH", f"{path}/status", {"status": {"phase": phase}})
+        assert said.accepted, said.message
+        edit = {"spec": {"hypothesis": f"Another one, {phase}."}}
+        answer = server.call("PATCH", path, edit, dryRun="All")
+        assert answer.accepted != kept, answer.message
+        if kept:
+            assert "an experiment that runs keeps its spec" in answer.message
+            assert "Abort in status.request" in answer.message
+        label = {"metadata": {"labels": {"team": phase.lower()}}}
+        assert server.call("PATCH", path, label).accepted
+
+
 def test_a_storyteller_scales(server: Server) -> None:
     server.create(changed(changed(STORYTELLER, "metadata.name", "choir"), "spec.worldRef", "w"))
     path = server.path("storytellers", "choir", "scale")
@@ -362,6 +425,7 @@ def test_kubectl_knows_the_short_names_and_the_category(server: Server) -> None:
         "worlds": ["wld"],
         "modelensembles": ["me"],
         "storytellers": ["st"],
+        "evolutionexperiments": ["ee"],
     }
     assert all(found[kind.names.plural]["categories"] == ["fabula"] for kind in KINDS)
 
@@ -398,6 +462,11 @@ def explain(cluster: devcluster.Cluster, field: str) -> str:
         "storyteller.spec",
         "storyteller.status",
         "storyteller.status.audit",
+        "world.status.promoted",
+        "evolutionexperiment.spec",
+        "evolutionexperiment.spec.changes.tunable",
+        "evolutionexperiment.spec.canary",
+        "evolutionexperiment.status",
     ],
 )
 @pytest.mark.usefixtures("server")

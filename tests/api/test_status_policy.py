@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.examples import ENSEMBLE, STORYTELLER, WORLD, Object, changed
+from tests.api.examples import BASES, STORYTELLER, Object, changed
 from tests.api.server import Answer, Server, plural
 
 OPERATOR = "system:serviceaccount:fabula-system:fabula-operator"
@@ -25,7 +25,7 @@ SECONDS = 60
 Write = Callable[..., Answer]
 
 
-@pytest.fixture(scope="module", params=[WORLD, ENSEMBLE, STORYTELLER], ids=lambda b: b["kind"])
+@pytest.fixture(scope="module", params=BASES.values(), ids=lambda b: b["kind"])
 def thing(request: pytest.FixtureRequest, server: Server) -> Object:
     """An object with a status that the operator wrote."""
     made = changed(request.param, "metadata.name", "guarded")
@@ -152,7 +152,7 @@ def test_a_status_that_is_not_there_yet_can_be_asked_too(editor: Server, server:
     assert asked.body["status"] == {"request": REQUEST}
 
 
-@pytest.mark.parametrize("base", [WORLD, ENSEMBLE, STORYTELLER], ids=lambda base: base["kind"])
+@pytest.mark.parametrize("base", BASES.values(), ids=lambda base: base["kind"])
 def test_a_status_that_comes_with_a_new_object_is_dropped(server: Server, base: Object) -> None:
     answer = server.check(base | {"status": {"observedGeneration": 7}})
     assert "status" not in answer.body
@@ -164,9 +164,19 @@ def test_a_request_must_be_one_that_the_operator_knows(editor: Server, thing: Ob
     assert 'status.request.action: Unsupported value: "Explode"' in answer.message
 
 
-def test_a_rollout_is_steered_where_there_can_be_one(editor: Server, thing: Object) -> None:
-    answer = patch(editor, thing, {"request": {"action": "Abort", "id": "1"}}, dry_run=True)
-    assert answer.accepted == (thing["kind"] == "ModelEnsemble"), answer.message
+@pytest.mark.parametrize(
+    ("action", "kinds"),
+    [
+        ("Abort", {"ModelEnsemble", "EvolutionExperiment"}),
+        ("Promote", {"ModelEnsemble"}),
+        ("Approve", {"EvolutionExperiment"}),
+    ],
+)
+def test_what_goes_by_steps_is_steered_where_there_can_be_one(
+    editor: Server, thing: Object, action: str, kinds: set[str]
+) -> None:
+    answer = patch(editor, thing, {"request": {"action": action, "id": "1"}}, dry_run=True)
+    assert answer.accepted == (thing["kind"] in kinds), answer.message
 
 
 def test_the_status_of_ours_is_closed(server: Server, thing: Object) -> None:
