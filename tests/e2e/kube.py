@@ -146,7 +146,8 @@ class Game:
             headers={"Content-Type": "application/json", **(headers or {})},
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
+            said = answer.read()
+            return json.loads(said) if said else None
 
     def get(self, path: str) -> Any:
         return self._call(path)

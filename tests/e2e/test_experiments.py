@@ -1,0 +1,214 @@
+"""An idea about the game on a real cluster: what is better is everyone's when it is proven, what is
+worse goes back by itself, and what designers locked is not touched.
+
+Sessions are short and watched for seconds, and effects are large, so that few pairs decide.
+"""
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from tests.e2e import worlds
+from tests.e2e.kube import Game, Kube, Object, until
+from tests.e2e.test_tunables import read
+
+PLAYERS = 8
+GOLD = {
+    "name": "quest-gold",
+    "type": "Integer",
+    "default": "120",
+    "bounds": {"max": "300", "maxStep": "20"},
+}
+METRICS = [
+    {"name": "joy", "direction": "HigherIsBetter"},
+    {"name": "quit", "direction": "LowerIsBetter"},
+]
+
+#: How likely a session is to come to each metric, by the gold that it read.
+Mood = Callable[[int], dict[str, float]]
+
+
+def world(**gold: object) -> Object:
+    return worlds.world(tunables=[GOLD | gold], metrics=METRICS, config={"replicas": 1})
+
+
+def experiment(name: str = "richer", value: str = "140", **spec: object) -> Object:
+    return worlds.obj(
+        "EvolutionExperiment",
+        name,
+        {
+            "worldRef": "meadow",
+            "hypothesis": "More gold, more joy.",
+            "changes": [{"tunable": {"name": "quest-gold", "value": value}}],
+            "objective": {"metric": "joy", "minimumEffectPoints": "20"},
+            "guardrails": [{"metric": "quit", "marginPoints": "20"}],
+            "canary": {
+                "steps": [50],
+                "stepMinutes": 1,
+                "windowSeconds": 8,
+                "maxPairs": 400,
+                "deadlineMinutes": 5,
+                "rollbackSeconds": 4,
+            },
+            **spec,
+        },
+    )
+
+
+@pytest.fixture
+def base(kube: Kube, api: str) -> str:
+    """The configuration service's address, by way of the API server's proxy."""
+    service = "http:meadow-config:http"
+    return f"{api}/api/v1/namespaces/{kube.namespace}/services/{service}/proxy"
+
+
+def gold_of(base: str, session: str) -> int:
+    value: int = read(base, f"/v1/config?session={session}")["values"]["quest-gold"]
+    return value
+
+
+def flag_of(base: str, session: str) -> Object:
+    body = json.dumps({"context": {"targetingKey": session}}).encode()
+    return read(base, "/ofrep/v1/evaluate/flags/quest-gold", body)
+
+
+def status(kube: Kube, name: str = "richer") -> Object:
+    found: Object = kube.get("ee", name).get("status", {})
+    return found
+
+
+def comes_to(kube: Kube, *phases: str, seconds: float = 60) -> Object:
+    """The status once it is in one of these phases."""
+
+    def look() -> Object | None:
+        seen = status(kube)
+        return seen if seen.get("phase") in phases else None
+
+    return until(f"the experiment is {phases}", look, seconds, last=lambda: status(kube))
+
+
+@contextmanager
+def crowd(game: Game, base: str, mood: Mood) -> Iterator[dict[str, int]]:
+    """Players who play short sessions, one after the other, for as long as the block runs; the gold
+    that each session read."""
+    told: dict[str, int] = {}
+    enough = threading.Event()
+
+    def play(seed: int) -> None:
+        chance = random.Random(seed)
+        while not enough.is_set():
+            session = game.session()
+            gold = told[session] = gold_of(base, session)
+            game.ask(session)
+            found = {name: float(chance.random() < rate) for name, rate in mood(gold).items()}
+            game.post(f"/v1/sessions/{session}/metrics", found)
+
+    with ThreadPoolExecutor(PLAYERS) as players:
+        playing = [players.submit(play, seed) for seed in range(PLAYERS)]
+        try:
+            yield told
+        finally:
+            enough.set()
+    for player in playing:
+        player.result()
+
+
+def begin(kube: Kube) -> None:
+    kube.apply(world(), worlds.ensemble(worlds.engine("one")), worlds.storyteller())
+    kube.ready()
+    kube.apply(experiment())
+    comes_to(kube, "Running")
+
+
+def ask(kube: Kube, action: str) -> Object:
+    """As a person does; the answer."""
+    patch = json.dumps({"status": {"request": {"action": action, "id": action}}})
+    line = ("patch", "ee", "richer", "--subresource=status", "--type=merge", "-p", patch)
+    kube.kubectl(*line)
+
+    def answered() -> Object | None:
+        answer: Object = status(kube).get("lastRequest", {})
+        return answer if answer.get("id") == action else None
+
+    return until(f"an answer to {action}", answered, 30)
+
+
+def test_what_is_better_is_everyones_when_a_person_approves(
+    kube: Kube, game: Game, base: str
+) -> None:
+    begin(kube)
+    with crowd(game, base, lambda gold: {"joy": 0.9 if gold == 140 else 0.3, "quit": 0.0}) as told:
+        found = comes_to(kube, "AwaitingApproval", "RolledBack", "Paused", seconds=240)
+        assert found["phase"] == "AwaitingApproval", found
+        assert ask(kube, "Approve")["outcome"] == "Done"
+        comes_to(kube, "Promoting", "Promoted")
+        promoted = time.monotonic()
+        until("everyone reads the new value", lambda: gold_of(base, "anybody") == 140, seconds=2)
+        assert time.monotonic() - promoted < 2
+    assert set(told.values()) == {120, 140}
+    comes_to(kube, "Promoted")
+    (flag,) = {json.dumps(flag_of(base, session), sort_keys=True) for session in list(told)[:20]}
+    assert json.loads(flag)["value"] == 140
+    assert json.loads(flag)["reason"] == "STATIC"
+    (entry,) = kube.get("world", "meadow")["status"]["promoted"]
+    assert (entry["target"], entry["value"]) == ("tunable/quest-gold", "140")
+    assert found["effect"].startswith("+")
+    assert found["objective"]["standing"] == "Proven"
+    assert kube.get("configmap", "richer-experiment")["data"]["rollout"] == found["salt"]
+
+    kube.apply(world(default="130"))
+    until("Git wins", lambda: gold_of(base, "anybody") == 130, seconds=30)
+    until(
+        "the entry is gone",
+        lambda: not kube.get("world", "meadow")["status"].get("promoted"),
+        seconds=30,
+    )
+    assert kube.events("PromotionOverruled")
+
+
+def test_what_is_worse_goes_back_by_itself(kube: Kube, game: Game, base: str) -> None:
+    begin(kube)
+    with crowd(game, base, lambda gold: {"joy": 0.5, "quit": 0.6 if gold == 140 else 0.0}) as told:
+        found = comes_to(kube, "RolledBack", "AwaitingApproval", "Paused", seconds=240)
+        assert found["phase"] == "RolledBack", found
+    assert found["verdict"]["kind"] == "Harm"
+    (quit_,) = found["guardrails"]
+    assert quit_["standing"] == "Harmful"
+    in_canary = [session for session, gold in told.items() if gold == 140]
+    assert in_canary
+    until("nobody has it", lambda: gold_of(base, in_canary[0]) == 120, seconds=10)
+    assert flag_of(base, in_canary[0])["reason"] == "STATIC"
+    kube.says("ee", "richer", "RolledBack", "the canary is worse")
+    assert not kube.get("world", "meadow")["status"].get("promoted")
+
+
+def test_what_is_locked_is_refused_with_words_and_a_running_spec_stands(
+    kube: Kube, game: Game, base: str
+) -> None:
+    kube.apply(world(locked=True), worlds.ensemble(worlds.engine("one")), worlds.storyteller())
+    kube.ready()
+    kube.apply(experiment())
+    kube.says("ee", "richer", "ExperimentInvalid", "tunable quest-gold is locked")
+    kube.apply(world())
+    comes_to(kube, "Running")
+    assert "an experiment that runs keeps its spec" in kube.refused(experiment(value="130"))
+    kube.apply(experiment("rival", "130"))
+    kube.says("ee", "rival", "ExperimentWaiting", "richer runs and changes quest-gold too")
+
+    def in_an_arm() -> str | None:
+        session = game.session()
+        return session if flag_of(base, session)["reason"] == "SPLIT" else None
+
+    session = until("a session in an arm", in_an_arm, seconds=30)
+    kube.delete("ee", "--all")
+    until("nobody is in its arms", lambda: flag_of(base, session)["reason"] == "STATIC", seconds=10)
+    until(
+        "nothing is left of it",
+        lambda: not kube.find("configmaps", "app.kubernetes.io/name=experiment"),
+    )
