@@ -56,7 +56,8 @@ def agreed(
         storytellers: those of that World, whose gateways count sessions.
     """
     spec = experiment.spec
-    whole = digest(spec.dump())
+    # Without defaults, so that a newer operator with more of them begins nothing anew.
+    whole = digest(spec.model_dump(mode="json", by_alias=True, exclude_defaults=True))
     every = min(SELDOM, max(SOON, spec.how.rollback_seconds / 2))
     if world is None:
         absent = f"spec.worldRef names World {spec.world_ref}, which is not there; create it"

@@ -12,6 +12,9 @@ from crds.experiment import (
 )
 
 
+_EVERYONES = {"Promoting", "Promoted"}
+
+
 def told(
     status: EvolutionExperimentStatus, spec: EvolutionExperimentSpec, terms: Terms
 ) -> EvolutionExperimentStatus:
@@ -28,9 +31,6 @@ def told(
             "next": clip(following, 64),
         }
     )
-
-
-_EVERYONES = {"Promoting", "Promoted"}
 
 
 def _words(
@@ -90,7 +90,7 @@ def _in_a_step(status: EvolutionExperimentStatus, spec: EvolutionExperimentSpec)
         return f"{begun}; it is paused, and Resume goes on{said}", "Resume"
     proof = " if it is proven" if last else ""
     if last and verdict and verdict.kind != "Proven" and status.takes:
-        return f"{begun}; {following} follow when it is proven{said}", f"proof: {status.takes}"
+        return f"{begun}; everyone follows when it is proven{said}", f"proof: {status.takes}"
     return f"{begun}; {following} at {status.until}{proof}{said}", f"{following} at {status.until}"
 
 

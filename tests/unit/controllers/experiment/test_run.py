@@ -35,7 +35,7 @@ def test_steps_go_by_time_and_the_last_one_waits_for_proof() -> None:
     script.play(equal, 15)
     status = script.look(60)
     assert (status.phase, status.step) == ("Running", 2)
-    assert "everyone follow when it is proven" in (status.message or "")
+    assert "everyone follows when it is proven" in (status.message or "")
 
 
 def test_what_is_proven_awaits_approval_and_then_the_world_takes_it_over() -> None:

@@ -92,6 +92,14 @@ def test_what_does_not_matter_to_it_changes_nothing() -> None:
     assert script.look().number == 1
 
 
+def test_defaults_that_are_written_down_are_no_other_experiment() -> None:
+    short = {"steps": [5, 50], "stepMinutes": 60}
+    long = {**short, "windowSeconds": 600, "maxPairs": 5000, "rollbackSeconds": 30}
+    one, other = (terms(experiment(canary=how)) for how in (short, long))
+    assert (one.digest, one.spec_digest) == (other.digest, other.spec_digest)
+    assert terms(experiment(canary={**short, "maxPairs": 4999})).spec_digest != one.spec_digest
+
+
 def test_without_a_world_or_a_gateway_it_waits() -> None:
     script = Script(world=None)
     assert script.look().phase == "Waiting"
