@@ -1,5 +1,6 @@
 """`fabula experiment`: see how far an experiment is and what it found, and steer it."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,6 +35,22 @@ def status(name: Name, namespace: Namespace = None) -> None:
         console.print(judged(guardrails))
     for line in found.get("log", []):
         console.print(f"{line['at']}  {line['message']}", markup=False, highlight=False)
+
+
+@app.command()
+def report(
+    name: Name,
+    namespace: Namespace = None,
+    to: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file. Default: EXPERIMENT.html.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """How it went, as one page with pictures: effect, evidence, exposure and decisions."""
+    from cli.experimented import history_of, of_experiment
+    from cli.report import save
+
+    save(KIND, name, namespace, history_of(name), of_experiment, to, show=show)
 
 
 @app.command()

@@ -1,23 +1,31 @@
-"""`fabula rollout report`: how a rollout went, as a page that can be sent and printed."""
+"""`fabula rollout report` and `fabula experiment report`: how it went, as a page that can be sent
+and printed."""
 
+import json
+import shlex
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import typer
 from pydantic import ValidationError
 
+from cli.asking import end, kubectl
 from cli.picture import Step, Story, render
 from cli.picture import figures as say
 from cli.picture.story import StepState
+from cli.run import CommandError
+from crds import InvalidObjectError
 from crds.ensemble import ModelEnsemble
+from crds.experiment import EvolutionExperimentStatus
 from crds.history import HISTORY_KEY, History
 from crds.rollout import Rollout, RolloutStatus
 
 _GOOD, _BAD = {"Promoted", "Complete"}, {"Aborted", "Undone"}
 #: Why a rollout ended or stands still, by its verdict.
-_BECAUSE = {
+BECAUSE = {
     "Harm": "it is worse",
     "BrokenSplit": "its data is wrong",
     "Inconclusive": "its sessions decided nothing",
@@ -53,6 +61,41 @@ def write(story: Story, to: Path, *, command: str, show: bool = False) -> None:
         webbrowser.open(to.resolve().as_uri())
 
 
+def save(
+    kind: str,
+    name: str,
+    namespace: str | None,
+    kept: str,
+    tell: Callable[[Mapping[str, Any], Mapping[str, Any] | None], Story],
+    to: Path | None,
+    *,
+    show: bool,
+) -> None:
+    """Ask kubectl for an object and for the ConfigMap ``kept`` with its history, and write their
+    story to a file; what cannot be had ends with 1.
+
+    Args:
+        kind: of the object, as kubectl calls it.
+        name: of the object.
+        namespace: of both; None: that of the kubeconfig.
+        kept: name of the ConfigMap, which need not be there.
+        tell: the story of both.
+        to: the file. Default: the name, with .html.
+        show: open it in the browser too.
+    """
+    to = to or Path(f"{name}.html")
+    again = ["fabula", {"modelensemble": "rollout"}.get(kind, "experiment"), "report", name]
+    again += ["--namespace", namespace] if namespace else []
+    try:
+        found = kubectl(namespace, "get", kind, name, "-o", "json")
+        history = kubectl(namespace, "get", "configmap", kept, "--ignore-not-found", "-o", "json")
+        story = tell(json.loads(found), json.loads(history or "null"))
+        write(story, to, command=shlex.join(again), show=show)
+    except (CommandError, InvalidObjectError, ReportError) as error:
+        end(str(error))
+    typer.echo(f"Written: {to}")
+
+
 def of_rollout(found: Mapping[str, Any], kept: Mapping[str, Any] | None) -> Story:
     """The story of an ensemble's rollout.
 
@@ -70,12 +113,12 @@ def of_rollout(found: Mapping[str, Any], kept: Mapping[str, Any] | None) -> Stor
         raise ReportError(
             f"{name} has had no rollout yet: change a member of an ensemble with spec.rollout"
         )
-    history, source = _history(status, kept)
+    history, source = kept_of(status, kept)
     verdict = status.verdict
     return Story(
         subject=f"Rollout {status.number} of ModelEnsemble {name} in {ensemble.metadata.namespace}",
         headline=_headline(status),
-        reason=_sentence(status.message),
+        reason=sentence(status.message),
         outcome="Good" if status.phase in _GOOD else "Bad" if status.phase in _BAD else "Open",
         phase=status.phase,
         facts=_facts(status, history),
@@ -86,11 +129,13 @@ def of_rollout(found: Mapping[str, Any], kept: Mapping[str, Any] | None) -> Stor
     )
 
 
-def _history(status: RolloutStatus, kept: Mapping[str, Any] | None) -> tuple[History, str]:
-    """The history, and what is to be said of where the numbers are from."""
+def kept_of(
+    status: RolloutStatus | EvolutionExperimentStatus, kept: Mapping[str, Any] | None
+) -> tuple[History, str]:
+    """The history in a ConfigMap, and what is to be said of where the numbers are from."""
     data = (kept or {}).get("data") or {}
     if data.get("rollout") != status.salt or HISTORY_KEY not in data:
-        return History(), "No history was kept of this rollout: the status is all that is known."
+        return History(), "No history was kept of it: the status is all that is known."
     where = f"ConfigMap {kept['metadata']['name']}" if kept else ""
     try:
         history = History.model_validate_json(data[HISTORY_KEY])
@@ -106,7 +151,7 @@ def _headline(status: RolloutStatus) -> str:
     new = " and ".join(change.canary for change in status.revisions)
     what = f"{status.member} {new}"
     kind = status.verdict.kind if status.verdict else None
-    because = f": {_BECAUSE[kind]}" if kind in _BECAUSE else ""
+    because = f": {BECAUSE[kind]}" if kind in BECAUSE else ""
     proven = kind == "Proven"
     match status.phase:
         case "Complete" if "everyone's" not in status.message:
@@ -168,5 +213,6 @@ def _state(step: int, status: RolloutStatus) -> StepState:
     return "Not reached" if over else "To come"
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """With a capital."""
     return text[:1].upper() + text[1:]

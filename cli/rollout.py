@@ -1,8 +1,6 @@
 """`fabula rollout`: see how far the rollout of an ensemble's member is, and steer it. All of it is
 plain kubectl underneath, and each command shows which."""
 
-import json
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.asking import ask, end, judged, kubectl, status_of
-from cli.run import CommandError
-from crds import InvalidObjectError
+from cli.asking import ask, judged, status_of
 
 app = typer.Typer(no_args_is_help=True, help="The rollout of an ensemble's member.")
 
@@ -59,20 +55,9 @@ def report(
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """How it went, as one page with pictures: effect, evidence, exposure and decisions."""
-    from cli import report
+    from cli.report import history_of, of_rollout, save
 
-    to = to or Path(f"{ensemble}.html")
-    name = report.history_of(ensemble)
-    try:
-        found = kubectl(namespace, "get", "modelensemble", ensemble, "-o", "json")
-        kept = kubectl(namespace, "get", "configmap", name, "--ignore-not-found", "-o", "json")
-        story = report.of_rollout(json.loads(found), json.loads(kept or "null"))
-        again = ["fabula", "rollout", "report", ensemble]
-        again += ["--namespace", namespace] if namespace else []
-        report.write(story, to, command=shlex.join(again), show=show)
-    except (CommandError, InvalidObjectError, report.ReportError) as error:
-        end(str(error))
-    typer.echo(f"Written: {to}")
+    save(KIND, ensemble, namespace, history_of(ensemble), of_rollout, to, show=show)
 
 
 @app.command()

@@ -19,6 +19,7 @@ from controllers.ensemble.terms import Terms
 from controllers.plan import Object
 from controllers.pods import child
 from crds.common import LastRequest
+from crds.experiment import EvolutionExperimentStatus
 from crds.history import HISTORY_KEY, History
 from crds.observations import Observations
 from crds.rollout import Analysis, Judged, Rollout, RolloutStatus, RolloutVerdict
@@ -26,6 +27,9 @@ from crds.rollout import Analysis, Judged, Rollout, RolloutStatus, RolloutVerdic
 if TYPE_CHECKING:
     from controllers.delivery.evidence import Evidence
     from controllers.delivery.verdict import Verdict
+
+#: What is judged.
+Tried = RolloutStatus | EvolutionExperimentStatus
 
 CHECKPOINT_KEY = "checkpoint.json"
 SALT_KEY = "rollout"
@@ -168,10 +172,10 @@ def begun(plan: AnalysisPlan, salt: str, stored: Object | None) -> Known:
     return Known(salt, text, _history(stored, salt, plan))
 
 
-def standing(status: RolloutStatus | None, stored: Object | None) -> Known | None:
-    """What is known of a rollout of which nothing is counted now, so that its log can go on; None
-    where it is over and nothing was kept."""
-    if status is None:
+def standing(status: Tried | None, stored: Object | None) -> Known | None:
+    """What is known of a rollout or an experiment of which nothing is counted now, so that its log
+    can go on; None where it is over and nothing was kept."""
+    if status is None or status.salt is None:
         return None
     checkpoint = _text(stored, status.salt)
     past = _history(stored, status.salt)
@@ -180,22 +184,20 @@ def standing(status: RolloutStatus | None, stored: Object | None) -> Known | Non
     return Known(status.salt, checkpoint, past)
 
 
-def logged(
-    known: Known, status: RolloutStatus | None, asked: LastRequest | None, now: datetime
-) -> Known:
+def logged(known: Known, status: Tried | None, asked: LastRequest | None, now: datetime) -> Known:
     """The same with what a person asked last, the verdict and the phase in its log, where they are
     not what it said last.
 
     Args:
         known: what is to be written.
-        status: the rollout as it becomes. One with another salt has another log.
+        status: the rollout or experiment as it becomes. One with another salt has another log.
         asked: what a person asked last, and what became of it.
         now: the time.
     """
     if status is None or status.salt != known.salt:
         return known
-    past, at, verdict, message = known.history, timestamp(now), status.verdict, status.message
-    if asked and asked.action != "Reconcile" and asked.at >= status.started_at:
+    past, at, verdict, message = known.history, timestamp(now), status.verdict, status.message or ""
+    if asked and asked.action != "Reconcile" and asked.at >= (status.started_at or ""):
         words = f"{asked.action}: {asked.outcome.lower()}, {asked.message}"
         past = history.with_entry(past, asked.at, "Request", asked.id, words)
     if verdict:

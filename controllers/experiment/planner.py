@@ -47,22 +47,26 @@ def plan(seen: ExperimentObserved, now: datetime) -> Plan:
         meta.uid,
         now,
     )
-    status, said, known = decision.status, decision.said, judged.known if judged else None
+    status = decision.status
+    counted = judged.known if judged else None
     if terms.plan and status.salt and status.salt != before.salt:
-        known = analysis.begun(terms.plan, status.salt, stored)
+        counted = analysis.begun(terms.plan, status.salt, stored)
+    answer = say.answer(before, now, decision.said)
     desired: list[Object] = []
-    if known:
+    if known := counted or analysis.standing(status, stored):
+        known = analysis.logged(known, status, answer, now)
         owners = owner("EvolutionExperiment", API_VERSION, meta.name, meta.uid)
         desired.append(analysis.config_map(name, meta.namespace, known, labels(meta.name), owners))
-    first, conflicts = split_conflicts(desired, seen.children, meta.uid)
+    ours, conflicts = split_conflicts(desired, seen.children, meta.uid)
     if conflicts:  # nothing begins, and nothing follows, that could not be counted
-        status, said = before, Said("Refused", "it is stalled; see the Ready condition")
+        status = before
+        answer = say.answer(before, now, Said("Refused", "it is stalled; see the Ready condition"))
     verdict = say.conflict("EvolutionExperiment", conflicts) or _verdict(status, seen)
     status = status.model_copy(
         update={
             "observed_generation": meta.generation,
             "conditions": say.conditions(verdict, before.conditions, meta.generation, now),
-            "last_request": say.answer(before, now, said if say.unanswered(before) else None),
+            "last_request": answer,
         }
     )
     waits = [decision.again_in] if decision.again_in else []
@@ -71,7 +75,8 @@ def plan(seen: ExperimentObserved, now: datetime) -> Plan:
     if status.phase == "Promoting" or conflicts:
         waits.append(IMPATIENCE)
     return Plan(
-        first=tuple(first),
+        first=tuple(ours) if counted else (),
+        apply=() if counted else tuple(ours),
         events=say.change_events(before, status) if conflicts else _events(before, status),
         status=status,
         again_in=min(waits, default=None),

@@ -263,7 +263,7 @@ class _Turn:
 
     def _end(self, phase: str, why: str) -> None:
         """Nobody is in its arms any more; why stands as the last line of the log."""
-        self._set(phase=phase, step=0, until=None, paused_at=None, step_started_at=None)
+        self._set(phase=phase, until=None, paused_at=None, step_started_at=None)
         self._log(why)
 
     def _log(self, line: str) -> None:

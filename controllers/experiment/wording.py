@@ -11,7 +11,6 @@ from crds.experiment import (
     EvolutionExperimentStatus,
 )
 
-
 _EVERYONES = {"Promoting", "Promoted"}
 
 
@@ -20,8 +19,9 @@ def told(
 ) -> EvolutionExperimentStatus:
     """The state with its share of sessions, and words."""
     steps = spec.how.steps
-    running = status.phase in RUNNING and status.step > 0
-    share = steps[status.step - 1] if running else 100 * (status.phase in _EVERYONES)
+    share = 100 * (status.phase in _EVERYONES)
+    if status.phase in RUNNING:
+        share = steps[status.step - 1]
     message, following = _words(status, spec, terms)
     return status.model_copy(
         update={

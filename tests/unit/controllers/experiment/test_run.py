@@ -66,7 +66,7 @@ def test_what_is_worse_ends_at_the_next_look_whatever_step_it_is() -> None:
     script = running()
     script.play(worse, 100)
     status = script.look()
-    assert (status.phase, status.traffic_percent, status.step) == ("RolledBack", 0, 0)
+    assert (status.phase, status.traffic_percent, status.step) == ("RolledBack", 0, 1)
     assert status.verdict is not None
     assert status.verdict.kind == "Harm"
     assert "the canary is worse" in (status.message or "")
