@@ -94,3 +94,14 @@ def test_the_plan_says_how_many_pairs_it_takes() -> None:
     assert smaller is not None
     assert smaller > 2 * needed
     assert pairs_needed(Metric("objective", Margin()), 0.01, ALPHA) is None
+
+
+def test_the_plan_says_how_many_pairs_show_a_gain() -> None:
+    objective = Metric("objective", Margin())
+    needed = pairs_needed(objective, 0.5, ALPHA, 0.1)
+    assert needed is not None
+    assert 0.5 <= proven(objective, 0.4, 0.5, needed) <= 0.8
+    half = pairs_needed(objective, 0.5, ALPHA, 0.05)
+    assert half is not None
+    assert 3 * needed < half < 5 * needed
+    assert pairs_needed(objective, 0.0, ALPHA, 0.1) is None
