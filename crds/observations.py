@@ -1,4 +1,4 @@
-"""What a gateway has seen of the sessions of a rollout, for the operator to judge.
+"""What a gateway has seen of the sessions of a rollout or experiment, for the operator to judge.
 
 Gateways append it to their log and are asked for it from a cursor on, so that a killed one, a
 record that is read twice or one that comes late changes no verdict.

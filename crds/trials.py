@@ -1,7 +1,8 @@
 """What gateways and the configuration service are told of an experiment that is under way.
 
-Both draw the arm of a session or a player from the same words, so that what a game reads at
-``/v1/config`` and what a gateway counts are about the same arm, and neither asks the other.
+Both get the same words. A gateway draws the arms of a session that begins and says them in its id,
+so that what a game reads at ``/v1/config`` and what a gateway counts are about the same arm, and
+neither asks the other.
 """
 
 from typing import Annotated, Literal
@@ -14,19 +15,19 @@ from crds.base import Model
 class Trial(Model):
     """One experiment of a World, as it is now.
 
-    A unit is in the canary if its draw is below ``percent``, in the baseline of the same size if it
-    is above ``100 - percent``, and in neither else; of the holdout it is never in the canary.
+    Sessions that begin are in the canary if their unit's draw is below ``percent``, in the baseline
+    of the same size if it is ``100 - percent`` or above, and in neither else.
     """
 
     experiment: str
     #: What units are drawn with, and what their observations are asked for by.
     salt: str
+    #: What is drawn, and has one outcome. All sessions of a player are in the player's arm.
     unit: Literal["Session", "Player"] = "Session"
-    #: Share of the units for each of the two arms.
+    #: Share of the units for each of the two arms. It may grow; a player who is drawn again leaves
+    #: his arm if it shrinks.
     percent: Annotated[int, Field(ge=0, le=50)]
     #: Texts of tunables in the canary, by name.
     tunables: dict[str, str] = {}
-    #: Units of these cohorts are in no arm.
-    exclude: list[str] = []
-    #: How long a unit is watched from its beginning, in seconds.
+    #: How long a session is watched from its beginning, in seconds.
     watched_seconds: Annotated[int, Field(ge=1)]

@@ -72,7 +72,7 @@ class RetentionEntry(Entry):
 
 
 class AssignedEntry(Entry):
-    """A session was given to an arm of a rollout that is watched, when it began."""
+    """A session was given to an arm of a rollout or an experiment when it began."""
 
     prefix: ClassVar[str] = "a"
 
@@ -80,7 +80,7 @@ class AssignedEntry(Entry):
     id: str = ""
     time: Annotated[str, Field(description="When it began, RFC 3339, UTC.")]
     session: Annotated[str, Field(description="Id of the session.")]
-    rollout: Annotated[str, Field(description="Salt of the rollout.")]
+    rollout: Annotated[str, Field(description="Salt of the rollout or experiment.")]
     arm: WatchedArm
     until: Annotated[
         str, Field(description="What it asks, and what is posted of it, counts until then.")
@@ -91,7 +91,7 @@ class AssignedEntry(Entry):
 
 
 class MetricsEntry(Entry):
-    """What a game measured of a session in an arm of a rollout."""
+    """What a game measured of a session in an arm."""
 
     prefix: ClassVar[str] = "m"
 
@@ -99,7 +99,7 @@ class MetricsEntry(Entry):
     id: str = ""
     time: Annotated[str, Field(description="When it was posted, RFC 3339, UTC.")]
     session: Annotated[str, Field(description="Id of the session.")]
-    rollout: Annotated[str, Field(description="Salt of the rollout.")]
+    rollout: Annotated[str, Field(description="Salt of the rollout or experiment.")]
     arm: WatchedArm
     values: Annotated[
         dict[str, float], Field(description="By name. A later value takes an earlier one's place.")
@@ -110,7 +110,7 @@ class MetricsEntry(Entry):
 
 
 class SessionOutcomeEntry(Entry):
-    """What a session in an arm of a rollout came to, by the end of the time that it is watched."""
+    """What a session in an arm came to, by the end of the time that it is watched."""
 
     prefix: ClassVar[str] = "w"
 
@@ -118,7 +118,7 @@ class SessionOutcomeEntry(Entry):
     id: str = ""
     time: Annotated[str, Field(description="When it was added up, RFC 3339, UTC.")]
     session: Annotated[str, Field(description="Id of the session.")]
-    rollout: Annotated[str, Field(description="Salt of the rollout.")]
+    rollout: Annotated[str, Field(description="Salt of the rollout or experiment.")]
     arm: WatchedArm
     values: Annotated[
         dict[str, float],

@@ -1,18 +1,31 @@
-"""Where in a log its entries about rollouts stand: found while the log is opened, and kept up as it
-is written, so that asking for ten of them does not read a million decisions."""
+"""Where in a log its entries about rollouts and experiments stand: found while the log is opened,
+and kept up as it is written, so that asking for ten of them does not read a million decisions."""
 
 from array import array
 from bisect import bisect_right
+from dataclasses import dataclass
 
 import orjson
 from pydantic import ValidationError
 
 from runtime.audit.entry import Entry, head_of
-from runtime.audit.kinds import AssignedEntry, SessionOutcomeEntry
+from runtime.audit.kinds import AssignedEntry, SessionOutcomeEntry, WatchedArm
 
 _KINDS = {kind.model_fields["kind"].default: kind for kind in (AssignedEntry, SessionOutcomeEntry)}
-#: There is one at a time. What is missing of those before the last one is not to come any more.
-_ROLLOUTS = 2
+#: More than are under way at once, rollouts and experiments. What is missing of those that have
+#: gone longest without a session is not to come any more.
+_ROLLOUTS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A session that was given to an arm and has no outcome yet. See AssignedEntry."""
+
+    session: str
+    rollout: str
+    arm: WatchedArm
+    until: str
+    settled: str
 
 
 class Observed:
@@ -21,8 +34,8 @@ class Observed:
     def __init__(self) -> None:
         #: By rollout, the numbers of its entries in order; 8 bytes an entry is all that is kept.
         self._numbers: dict[str, array[int]] = {}
-        #: By rollout and session: was given to an arm, and has no outcome yet.
-        self._pending: dict[str, dict[str, AssignedEntry]] = {}
+        #: By rollout and session; the rollout last that had a session last.
+        self._pending: dict[str, dict[str, Pending]] = {}
         #: Entries before this number have been taken up.
         self.end = 0
 
@@ -39,7 +52,11 @@ class Observed:
     def take(self, number: int, entry: Entry) -> None:
         """Take up an entry."""
         if isinstance(entry, AssignedEntry):
-            self._pending.setdefault(entry.rollout, {})[entry.session] = entry
+            pending = self._pending.pop(entry.rollout, {})
+            pending[entry.session] = Pending(
+                entry.session, entry.rollout, entry.arm, entry.until, entry.settled
+            )
+            self._pending[entry.rollout] = pending
             if len(self._pending) > _ROLLOUTS:
                 del self._pending[next(iter(self._pending))]
         elif isinstance(entry, SessionOutcomeEntry):
@@ -48,7 +65,7 @@ class Observed:
             return
         self._numbers.setdefault(entry.rollout, array("Q")).append(number)
 
-    def pending(self, rollout: str) -> list[AssignedEntry]:
+    def pending(self, rollout: str) -> list[Pending]:
         """The sessions of a rollout that have no outcome yet."""
         return list(self._pending.get(rollout, {}).copy().values())  # which is whole, beside writes
 

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from crds.base import Decimal, Model
 from crds.ensemble import Sampling
+from runtime.arms import MAX_MARKS, TrialArm
 from runtime.audit.entry import Entry
 from runtime.consensus import Method, Outcome
 
@@ -255,7 +256,7 @@ class Said(Model):
 
 
 class Watched(Model):
-    """What a decision shows of the member that is tried out."""
+    """What a decision counts as, and what it shows of the member that is tried out."""
 
     failed: Annotated[
         bool | None,
@@ -271,6 +272,21 @@ class Watched(Model):
             "before that without an answer, or nothing is slow."
         ),
     ] = None
+    until: Annotated[
+        str | None,
+        Field(
+            description="It counts in whatever watches the session until then or longer, RFC 3339, "
+            "UTC. Absent: an older record."
+        ),
+    ] = None
+
+
+class Enrolled(Model):
+    """The part of a session in an experiment."""
+
+    experiment: Annotated[str, Field(description="Its name.")]
+    rollout: Annotated[str, Field(description="Its salt, which its observations are found by.")]
+    arm: TrialArm
 
 
 class Record(Entry):
@@ -331,8 +347,16 @@ class Record(Entry):
     watched: Annotated[
         Watched | None,
         Field(
-            description="What it counts as in that rollout. Absent: the session is not watched, "
-            "or no longer."
+            description="What it counts as in that rollout, and in the experiments. Absent: the "
+            "session is not watched, or no longer."
+        ),
+    ] = None
+    experiments: Annotated[
+        list[Enrolled] | None,
+        Field(
+            max_length=MAX_MARKS,
+            description="The experiments that were under way and had the session in an arm. "
+            "Absent: none.",
         ),
     ] = None
     question: str

@@ -37,8 +37,9 @@ def games(service: ConfigService) -> APIRouter:
             str | None,
             Query(
                 max_length=256,
-                description="The id of the session, or of the player where a value should stay "
-                "the same over sessions. The same id gets the same values.",
+                description="The id of the session, as `POST /v1/sessions` of the gateway gave it: "
+                "it says which experiments the session is in. With another, or none, the values "
+                "are those of everybody who is in none.",
                 examples=[examples.SESSION_ID],
             ),
         ] = None,

@@ -40,8 +40,20 @@ class Flag(Model):
 
     key: Annotated[str, Field(description="The tunable's name.")]
     value: Value
-    reason: Annotated[str, Field(description="`STATIC`: everybody gets it.")]
-    variant: Annotated[str, Field(description="`default`: the World's own value.")]
+    reason: Annotated[
+        str,
+        Field(
+            description="`STATIC`: everybody gets it. `SPLIT`: an experiment has the session in "
+            "one of its arms. `DEFAULT`: one is under way, and the session is in neither arm."
+        ),
+    ]
+    variant: Annotated[
+        str,
+        Field(
+            description="`default` and `baseline`: the World's own value; `baseline` is held "
+            "against `canary`, which is the experiment's."
+        ),
+    ]
 
 
 class Flags(Model):
@@ -60,7 +72,9 @@ class Context(BaseModel):
         Field(
             alias="targetingKey",
             max_length=256,
-            description="The id of the session, or of the player.",
+            description="The id of the session, as `POST /v1/sessions` of the gateway gave it: it "
+            "says which experiments the session is in. With another, or none, the values are those "
+            "of everybody who is in none.",
         ),
     ] = None
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from crds.gateway import CONFIG_KEY, GatewayConfig
 from crds.routes import ROUTES_KEY, RouteTable
+from crds.trials import Trial
 from runtime.gateway.story.prompt import told_in_part
 from runtime.prompts import lint
 from runtime.sources import Source
@@ -53,6 +54,11 @@ class Following:
     def ready(self) -> bool:
         """Whether there is enough to answer: without any route, that is the fallback."""
         return self.config is not None and (self.routes is not None or self._routes_asked)
+
+    @property
+    def trials(self) -> list[Trial]:
+        """The experiments that are under way."""
+        return self.config.trials if self.config else []
 
     def start(self) -> None:
         """Take up what was last good, then follow."""

@@ -15,6 +15,7 @@ from redis.asyncio import Redis, RedisCluster
 from crds.gateway import CONFIG_KEY, GatewayReport, StoreReport
 from crds.routes import ROUTES_KEY
 from crds.storyteller import Sessions
+from runtime.arms import marked
 from runtime.audit import DecisionLog, ErasureEntry
 from runtime.audit.kinds import MetricsEntry
 from runtime.audit.log import now
@@ -36,7 +37,7 @@ from runtime.gateway.story.records import Records
 from runtime.gateway.story.shadows import Shadows
 from runtime.gateway.story.summaries import Chronicle
 from runtime.gateway.story.teller import Teller
-from runtime.gateway.story.watching import begun, window
+from runtime.gateway.story.watching import begun, first_end, windows
 from runtime.gateway.upkeep.attestation import Attestation
 from runtime.gateway.upkeep.expiry import Expiry
 from runtime.gateway.upkeep.indexing import Indexing
@@ -50,6 +51,7 @@ from runtime.sessions.hot import HotStore
 from runtime.sessions.redis import RedisSessions
 from runtime.sessions.sqlite import SqliteSessions
 from runtime.sessions.store import Context
+from runtime.sessions.tally import posted
 from runtime.sources import ClusterSource, FileSource, Source
 
 log = structlog.get_logger(__name__)
@@ -135,7 +137,12 @@ class Gateway:
         )
         self._stack.push_async_callback(self.attestation.stop)
         self.attestation.start()
-        self.observing = Observing(self.decisions, self.sessions, lambda: self.following.routes)
+        self.observing = Observing(
+            self.decisions,
+            self.sessions,
+            lambda: self.following.routes,
+            lambda: self.following.trials,
+        )
         self._stack.push_async_callback(self.observing.stop)
         self.observing.start()
         expiry = Expiry(self.decisions, self.attestation, lambda: self.following.config)
@@ -198,13 +205,23 @@ class Gateway:
             StoreUnavailableError: the session store does not answer.
             OSError, sqlite3.Error, BacklogFullError: the volume refused.
         """
-        table = self.following.routes
-        session = await self.sessions.create(
-            player, context, lambda made: assigned(made, table, tester, player, shadow=True)
-        )
-        entry = begun(session, table)
-        if entry is not None:
-            await self.decisions.note(entry)
+        table, trials = self.following.routes, self.following.trials
+
+        def assign(made: str) -> tuple[str, str | None]:
+            return (
+                marked(made, trials, player),
+                assigned(made, table, tester, player, shadow=True),
+            )
+
+        session = await self.sessions.create(player, context, assign)
+        of_players = {trial.salt for trial in trials if trial.unit == "Player"}
+        entries = [
+            each
+            for each in begun(session, table, trials)
+            if each.rollout not in of_players
+            or await self.sessions.enrol(player or "", each.rollout, session.id)
+        ]
+        await asyncio.gather(*map(self.decisions.note, entries))
         return session
 
     async def measured(self, session: str, values: Mapping[str, float], actor: str | None) -> None:
@@ -216,19 +233,23 @@ class Gateway:
             StoreUnavailableError: the session store does not answer.
             OSError, sqlite3.Error, BacklogFullError: the volume refused.
         """
-        found = window(await self.sessions.get(session), self.following.routes)
-        if found is None:
+        known = await self.sessions.get(session)
+        watched = windows(known, self.following.routes, self.following.trials)
+        if not watched:
             return
-        entry = MetricsEntry(
-            time=now(),
-            session=session,
-            rollout=found.split.salt,
-            arm=found.arm,
-            values=dict(values),
-            actor=actor,
-        )
-        await self.sessions.post(session, values)
-        await self.decisions.note(entry)
+        entries = [
+            MetricsEntry(
+                time=now(),
+                session=session,
+                rollout=each.rollout,
+                arm=each.arm,
+                values=dict(values),
+                actor=actor,
+            )
+            for each in watched
+        ]
+        await self.sessions.post(session, posted(values, first_end(watched)))
+        await asyncio.gather(*map(self.decisions.note, entries))
 
     async def forget_player(self, player: str, by: str) -> ErasureEntry | None:
         """Destroy what this replica keeps of a player: sessions first, so that nothing of theirs is
@@ -242,6 +263,7 @@ class Gateway:
             for session in found:
                 with suppress(UnknownSessionError):  # it expired meanwhile
                     await self.sessions.delete(session.id)
+        await self.sessions.forget_parts(player)
         self.recall.forget(lambda kept: kept.player == player)
         return await self._unindexed(await self.decisions.forget(player, by))
 

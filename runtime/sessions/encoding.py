@@ -3,11 +3,10 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 from runtime.sessions.moving import Whole
-from runtime.sessions.store import Fact, Session, Summary, Turn
+from runtime.sessions.store import Fact, Session, Summary, Turn, digest
 from runtime.sessions.tally import Mark, Tally
 
 
@@ -19,11 +18,6 @@ def ms(seconds: float) -> int:
 def seconds(created: str) -> float:
     """Seconds since 1970, to sort by."""
     return datetime.fromisoformat(created).timestamp()
-
-
-def digest(player: str) -> str:
-    """What a player's sessions are found by."""
-    return sha256(player.encode()).hexdigest()[:32]
 
 
 def fields(session: Session) -> dict[Any, Any]:

@@ -126,15 +126,19 @@ return 'pinned'
 )
 
 #: KEYS: session, turns, keys, facts, tombstone. ARGV: metrics, most metrics of a game: names of
-#: ours begin with an underscore, and are not counted.
+#: ours begin with an underscore, and are not counted; what follows an @ is no part of a name.
 POST = """
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return redis.call('EXISTS', KEYS[5]) == 1 and 'deleted' or 'unknown'
 end
 local known, names = cjson.decode(redis.call('HGET', KEYS[1], 'metrics') or '{}'), 0
+local seen = {}
 for name, value in pairs(cjson.decode(ARGV[1])) do known[name] = value end
-for name in pairs(known) do
-  if string.sub(name, 1, 1) ~= '_' then names = names + 1 end
+for key in pairs(known) do
+  local name = string.match(key, '^[^_@][^@]*')
+  if name and not seen[name] then
+    seen[name], names = true, names + 1
+  end
 end
 if names > tonumber(ARGV[2]) then return 'full' end
 redis.call('HSET', KEYS[1], 'metrics', cjson.encode(known))

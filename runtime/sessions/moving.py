@@ -35,6 +35,8 @@ class Whole:
     left: float
     #: What the game has posted of it.
     metrics: Mapping[str, float] = field(default_factory=dict)
+    #: Experiments that its player has part in with it.
+    parts: tuple[str, ...] = ()
 
 
 async def wholes(
@@ -72,6 +74,7 @@ def _batch(after: str, since: float, db: sqlite3.Connection) -> list[Whole]:
             tuple(sql.facts(db, found)),
             max(1.0, touched - since),
             sql.metrics(db, found),
+            sql.parts(db, found),
         )
         for found, touched in rows
     ]

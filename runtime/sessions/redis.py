@@ -29,6 +29,7 @@ from runtime.sessions.store import (
     FACTS,
     MAX_BY_PLAYER,
     MAX_FACTS,
+    PART_SECONDS,
     TAIL,
     TOMBSTONE_SECONDS,
     Allows,
@@ -49,6 +50,7 @@ from runtime.sessions.store import (
     UnknownFactError,
     UnknownSessionError,
     begun,
+    digest,
     fact_of,
     in_no_arm,
     whatever,
@@ -124,7 +126,7 @@ class RedisSessions:
         """See SessionStore."""
         with self._words():
             client = self._hot.client
-            ids: Any = await client.zrevrange(self._key("p", encoding.digest(player)), 0, -1)
+            ids: Any = await client.zrevrange(self._key("p", digest(player)), 0, -1)
             found: list[Session] = []
             for at in range(0, len(ids), MAX_BY_PLAYER):
                 async with client.pipeline(transaction=False) as pipe:
@@ -265,6 +267,22 @@ class RedisSessions:
                 turns, metrics = await pipe.execute()
         return encoding.tally(turns, metrics)
 
+    async def enrol(self, player: str, rollout: str, session: str) -> bool:
+        """See SessionStore."""
+        key = self._key("e", digest(player))
+        with self._words():
+            async with self._hot.client.pipeline(transaction=True) as pipe:
+                pipe.hsetnx(key, rollout, session)
+                pipe.hget(key, rollout)
+                pipe.expire(key, int(PART_SECONDS))
+                _, first, _ = await pipe.execute()
+        return bool(first == session)
+
+    async def forget_parts(self, player: str) -> None:
+        """See SessionStore."""
+        with self._words():
+            await self._hot.client.delete(self._key("e", digest(player)))
+
     async def sweep(self, allows: Allows = whatever) -> int:
         """See SessionStore. Redis expires keys by itself, by its own clock."""
         return 0
@@ -331,13 +349,15 @@ class RedisSessions:
 
     async def _take_over(self, whole: moving.Whole) -> int:
         session = whole.session
+        for rollout in whole.parts:
+            await self.enrol(session.player or "", rollout, session.id)
         player = "" if session.player is None else str(encoding.seconds(session.created))
         return int(
             await self._run(
                 lua.ADOPT,
                 [
                     *self._keys(session.id),
-                    self._key("p", encoding.digest(session.player or "")),
+                    self._key("p", digest(session.player or "")),
                 ],
                 [
                     *encoding.hashes(whole),

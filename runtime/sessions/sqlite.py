@@ -38,6 +38,7 @@ from runtime.sessions.store import (
     TurnLostError,
     TurnUnderWayError,
     begun,
+    digest,
     in_no_arm,
     whatever,
 )
@@ -225,6 +226,15 @@ class SqliteSessions:
 
         await self._caught_up(session)
         return await self.read(read)
+
+    async def enrol(self, player: str, rollout: str, session: str) -> bool:
+        """See SessionStore."""
+        key, at = digest(player), time.time()
+        return await self._change(lambda db: sql.enrol(db, key, rollout, session, at))
+
+    async def forget_parts(self, player: str) -> None:
+        """See SessionStore."""
+        await self._change(lambda db: sql.forget_parts(db, digest(player)))
 
     async def sweep(self, allows: Allows = whatever) -> int:
         """See SessionStore."""

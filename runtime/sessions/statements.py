@@ -12,6 +12,7 @@ from runtime.sessions.standing import Standing
 from runtime.sessions.store import (
     FACTS,
     MAX_FACTS,
+    PART_SECONDS,
     TAIL,
     TOMBSTONE_SECONDS,
     Fact,
@@ -26,7 +27,7 @@ from runtime.sessions.store import (
     UnknownSessionError,
     fact_of,
 )
-from runtime.sessions.tally import MAX_METRICS, Mark, Tally, is_games
+from runtime.sessions.tally import MAX_METRICS, Mark, Tally, names
 
 #: Raised before anything is written.
 REFUSALS = (
@@ -214,7 +215,7 @@ def post(db: sqlite3.Connection, wanted: str, posted: Mapping[str, float]) -> No
         MetricsFullError
     """
     known = {**metrics(db, wanted), **posted}
-    if sum(map(is_games, known)) > MAX_METRICS:
+    if len(names(known)) > MAX_METRICS:
         raise MetricsFullError(wanted)
     db.execute("UPDATE session SET metrics = ? WHERE id = ?", (json.dumps(known), wanted))
 
@@ -225,6 +226,27 @@ def tally(db: sqlite3.Connection, wanted: str) -> Tally:
         "SELECT mark FROM turn WHERE session = ? AND mark IS NOT NULL ORDER BY number", (wanted,)
     )
     return Tally(tuple(Mark.read(row[0]) for row in rows), metrics(db, wanted))
+
+
+def enrol(db: sqlite3.Connection, player: str, rollout: str, wanted: str, at: float) -> bool:
+    """Note the session with which a player, by digest, has part in an experiment; whether it is
+    this one."""
+    db.execute("INSERT OR IGNORE INTO part VALUES (?, ?, ?, ?)", (player, rollout, wanted, at))
+    found = db.execute(
+        "SELECT session FROM part WHERE player = ? AND rollout = ?", (player, rollout)
+    )
+    return bool(found.fetchone()[0] == wanted)
+
+
+def parts(db: sqlite3.Connection, wanted: str) -> tuple[str, ...]:
+    """The experiments that its player has part in with this session."""
+    rows = db.execute("SELECT rollout FROM part WHERE session = ?", (wanted,))
+    return tuple(str(row[0]) for row in rows)
+
+
+def forget_parts(db: sqlite3.Connection, player: str) -> None:
+    """Forget which experiments a player, by digest, has part in."""
+    db.execute("DELETE FROM part WHERE player = ?", (player,))
 
 
 def delete(db: sqlite3.Connection, wanted: str, at: float) -> None:
@@ -248,6 +270,7 @@ def sweep(db: sqlite3.Connection, since: float, at: float, limit: int) -> int:
     for (expired,) in rows:
         _forget(db, expired)
     db.execute("DELETE FROM gone WHERE at < ?", (at - TOMBSTONE_SECONDS,))
+    db.execute("DELETE FROM part WHERE at < ?", (at - PART_SECONDS,))
     return len(rows)
 
 

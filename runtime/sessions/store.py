@@ -19,8 +19,8 @@ from runtime.sessions.tally import Tally
 from runtime.sessions.tokens import at_most
 
 Context = str | Mapping[str, Any]
-#: From the id of a new session to its arm, if there is any.
-Assign = Callable[[str], str | None]
+#: From the id of a new session to that which says its arms, and to what is kept of a rollout's.
+Assign = Callable[[str], tuple[str, str | None]]
 
 #: Facts of one session, the characters of one, and of all together: they stand in every prompt.
 MAX_FACTS, FACT, FACTS = 32, 400, 3000
@@ -28,6 +28,8 @@ MAX_FACTS, FACT, FACTS = 32, 400, 3000
 TAIL = 256
 #: How long a deleted session is known to have been deleted, in seconds.
 TOMBSTONE_SECONDS = 24 * 3600.0
+#: How long it is known that a player has part in an experiment, in seconds: longer than any lasts.
+PART_SECONDS = 90 * 24 * 3600.0
 #: Sessions of one player that are found by the player.
 MAX_BY_PLAYER = 100
 
@@ -165,8 +167,9 @@ def whatever(forgotten: int, of: int) -> bool:
     return True
 
 
-def in_no_arm(session: str) -> None:
+def in_no_arm(session: str) -> tuple[str, None]:
     """Nothing is tried out."""
+    return session, None
 
 
 class SessionStore(Protocol):
@@ -271,6 +274,15 @@ class SessionStore(Protocol):
         """The marks of its turns, and what was measured of it."""
         ...
 
+    async def enrol(self, player: str, rollout: str, session: str) -> bool:
+        """Say that with this session a player has part in an experiment. False: the player has it
+        since another one."""
+        ...
+
+    async def forget_parts(self, player: str) -> None:
+        """Forget which experiments a player has part in."""
+        ...
+
     async def sweep(self, allows: Allows = whatever) -> int:
         """Forget what has expired, if ``allows`` says so of that many of all; returns how many
         sessions."""
@@ -288,13 +300,18 @@ class SessionStore(Protocol):
 
 def begun(player: str | None, context: Context | None, assign: Assign) -> Session:
     """A session that begins now."""
-    made = f"s-{secrets.token_hex(12)}"
-    return Session(made, now(), player, context, arm=assign(made))
+    made, arm = assign(f"s-{secrets.token_hex(12)}")
+    return Session(made, now(), player, context, arm=arm)
 
 
 def fact_of(text: str) -> Fact:
     """A fact, named by its words."""
     return Fact(f"f-{sha256(text.encode()).hexdigest()[:16]}", text)
+
+
+def digest(player: str) -> str:
+    """What is known of a player outlives the sessions under this, not under the name."""
+    return sha256(player.encode()).hexdigest()[:32]
 
 
 def now() -> str:

@@ -1,11 +1,11 @@
-"""What the turns of a session come to that is watched in an arm of a rollout.
+"""What the turns of a session come to that is watched in an arm.
 
 Each turn carries its own mark, which its decision was logged with, so that it counts once however
 often it is noted, whoever tells it; nothing is kept that would have to be added to.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from crds.observations import FALLBACKS, JUDGE_PREFERENCE, MEMBER_ERRORS, MEMBER_SLOW
@@ -40,6 +40,8 @@ class Mark:
     slow: bool | None
     #: Whether the game got a declared line.
     fallback: bool
+    #: It counts in windows that end then or later. None: in any.
+    until: str | None = None
 
     @classmethod
     def of(cls, record: Record) -> "Mark | None":
@@ -47,7 +49,7 @@ class Mark:
         if record.watched is None:
             return None
         fallback = record.result.outcome in ("Fallback", "Abstained")
-        return cls(record.watched.failed, record.watched.slow, fallback)
+        return cls(record.watched.failed, record.watched.slow, fallback, record.watched.until)
 
     @classmethod
     def read(cls, text: str) -> "Mark":
@@ -57,7 +59,7 @@ class Mark:
     @property
     def text(self) -> str:
         """As a store keeps it."""
-        return json.dumps([self.failed, self.slow, self.fallback])
+        return json.dumps([self.failed, self.slow, self.fallback, self.until])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,17 @@ class Tally:
 
     #: Of its turns that are watched.
     marks: tuple[Mark, ...] = ()
-    #: What the game has posted, by name.
+    #: What the game has posted, by name and what it counts in: see ``posted``.
     metrics: Mapping[str, float] = field(default_factory=dict)
+
+    def by(self, until: str) -> "Tally":
+        """What counts in the window that ends then. Of a name the value that counts in the latest
+        end is the last: while an earlier window was open, it was posted to count in that too."""
+        said = sorted((_end(key), _name(key), value) for key, value in self.metrics.items())
+        return Tally(
+            tuple(mark for mark in self.marks if (mark.until or "") <= until),
+            {name: value for end, name, value in said if end <= until},
+        )
 
     @property
     def asked(self) -> bool:
@@ -90,3 +101,44 @@ class Tally:
         if self.marks:
             counted[FALLBACKS] = float(any(mark.fallback for mark in self.marks))
         return counted
+
+    @property
+    def in_shadow(self) -> "Tally":
+        """What a rollout counts of a session in its shadow: what a judge prefers. The rest is there
+        for experiments."""
+        return Tally(
+            (), {name: value for name, value in self.metrics.items() if not is_games(name)}
+        )
+
+    @property
+    def outside(self) -> dict[str, float]:
+        """The values without what is said of the member that a rollout tries out."""
+        ours = (MEMBER_ERRORS, MEMBER_SLOW, JUDGE_PREFERENCE)
+        return {name: value for name, value in self.values.items() if name not in ours}
+
+
+def together(sessions: Iterable[Tally]) -> Tally:
+    """What several sessions come to as one, in their order; the last value of a name counts."""
+    marks: tuple[Mark, ...] = ()
+    metrics: dict[str, float] = {}
+    for each in sessions:
+        marks, metrics = marks + each.marks, {**metrics, **each.metrics}
+    return Tally(marks, metrics)
+
+
+def posted(metrics: Mapping[str, float], until: str) -> dict[str, float]:
+    """As a store keeps it: it counts in windows that end then or later."""
+    return {f"{name}@{until}": value for name, value in metrics.items()}
+
+
+def names(kept: Iterable[str]) -> set[str]:
+    """The metrics of a game among what a store keeps."""
+    return {_name(key) for key in kept if is_games(key)}
+
+
+def _name(key: str) -> str:
+    return key.partition("@")[0]
+
+
+def _end(key: str) -> str:
+    return key.partition("@")[2]

@@ -213,9 +213,9 @@ def games(gateway: Gateway, shortcuts: list[Shortcut]) -> APIRouter:
         body: Annotated[MetricsRequest, Body(openapi_examples=examples.METRICS_REQUESTS)],
         visit: Annotated[Visit, Depends(Guarded(gateway, "decide"))],
     ) -> Response:
-        """Values by the names that the World declares. While a rollout is judged they are held
-        against each other between its arms; of other sessions, and after a session's window, they
-        are let go. The last value of a name counts, so it may be sent again."""
+        """Values by the names that the World declares. While a rollout or an experiment is judged
+        they are held against each other between its arms; of other sessions, and after a session's
+        window, they are let go. The last value of a name counts, so it may be sent again."""
         await gateway.measured(session, body, visit.caller.key)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
@@ -347,14 +347,15 @@ def games(gateway: Gateway, shortcuts: list[Shortcut]) -> APIRouter:
 
     @router.get(
         "/observations",
-        summary="See what sessions of a rollout came to",
+        summary="See what sessions in arms came to",
         response_model=Observations,
         responses=examples.responses(200, examples.OBSERVATIONS, 422, 503),
         tags=["gateway"],
     )
     async def observations(
         rollout: Annotated[
-            str, Query(min_length=1, max_length=128, description="Salt of the rollout.")
+            str,
+            Query(min_length=1, max_length=128, description="Salt of the rollout or experiment."),
         ],
         after: Annotated[
             int,

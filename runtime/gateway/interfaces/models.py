@@ -76,7 +76,13 @@ class SessionRequest(Model):
 class SessionView(Model):
     """A session."""
 
-    id: str
+    id: Annotated[
+        str,
+        Field(
+            description="It says which experiments the session is in: give it to the configuration "
+            "service as it is."
+        ),
+    ]
     created: Annotated[str, Field(description="RFC 3339, UTC.")]
     player: str | None = None
     context: str | dict[str, Any] | None = None

@@ -1,30 +1,19 @@
 """Which arm of a rollout a session is in.
 
-It is drawn when the session begins, by a hash of its id with the rollout's own salt, and kept with
-the session: steps change it for newcomers alone, and neither a restart nor another gateway changes
-it at all. When the rollout ends, its salt is nobody's any more, and everyone is in no arm. Since
-each rollout has another salt, who was in the last canary says nothing about the next.
+It is drawn when the session begins and kept with it: steps change it for newcomers alone, and
+neither a restart nor another gateway changes it at all. When the rollout ends, its salt is nobody's
+any more, and everyone is in no arm. What experiments draw is in ``runtime.arms``.
 
 Testers are not drawn: they are told by what is tried out because the rollout names them.
 """
 
-from hashlib import sha256
+from collections.abc import Sequence
 from typing import Any, cast
 
-from crds.routes import RouteTable, Split
-from runtime.audit.record import Arm
-
-
-def arm_of(unit: str, split: Split) -> Arm:
-    """The arm of a session, or of whatever else is told apart, if it begins now.
-
-    The canary grows from one end and the baseline from the other, so that a unit that is drawn
-    again and again, as a player without sessions, does not leave its arm as they grow.
-    """
-    drawn = _drawn(split.salt, unit)
-    if drawn < split.percent:
-        return "Canary"
-    return "Baseline" if drawn >= 100 - split.percent else "Rest"
+from crds.routes import RouteTable
+from crds.trials import Trial
+from runtime.arms import arms_of, drawn, place
+from runtime.audit.record import Arm, Enrolled
 
 
 def assigned(
@@ -49,11 +38,11 @@ def assigned(
         return None
     if tester in split.testers or player in split.players:
         return f"{split.salt}:Tester"
-    arm = arm_of(unit, split)
+    arm: Arm = drawn(unit, split.salt, split.percent)
     if arm == "Rest" and shadow and split.shadow:
         # Another draw, so that the rest is the same whichever part of it the arms leave.
-        drawn = _drawn(f"{split.salt}/shadow", unit)
-        arm = "Shadow" if drawn < split.shadow.percent else "Rest"
+        at = place(unit, f"{split.salt}/shadow")
+        arm = "Shadow" if at < split.shadow.percent else "Rest"
     return f"{split.salt}:{arm}"
 
 
@@ -76,6 +65,10 @@ def recorded(kept: str | None, table: RouteTable | None) -> dict[str, Any]:
     return {} if arm is None or kept is None else {"rollout": kept.partition(":")[0], "arm": arm}
 
 
-def _drawn(salt: str, unit: str) -> int:
-    """From 0 to 99, each as likely."""
-    return int.from_bytes(sha256(f"{salt}/{unit}".encode()).digest()[:8]) * 100 >> 64
+def enrolled(session: str, trials: Sequence[Trial]) -> list[Enrolled] | None:
+    """What a record says: the experiments that are under way and have the session in an arm."""
+    found = [
+        Enrolled(experiment=trial.experiment, rollout=trial.salt, arm=arm)
+        for trial, arm in (arms_of(session, trials) if trials else ())
+    ]
+    return found or None

@@ -13,7 +13,7 @@ from runtime.gateway.following import Following
 from runtime.gateway.guards import Guards, NotConfiguredError
 from runtime.gateway.members.voices import Voices
 from runtime.gateway.story.admission import Admission
-from runtime.gateway.story.arms import in_canary, recorded
+from runtime.gateway.story.arms import enrolled, in_canary, recorded
 from runtime.gateway.story.audience import Audience
 from runtime.gateway.story.council import Council, Motion
 from runtime.gateway.story.inquiry import Inquiry
@@ -23,7 +23,7 @@ from runtime.gateway.story.records import RecordElsewhereError, Records, uncut
 from runtime.gateway.story.shadows import Shadows
 from runtime.gateway.story.summaries import Chronicle
 from runtime.gateway.story.turns import Turns
-from runtime.gateway.story.watching import held, seen, window
+from runtime.gateway.story.watching import counted, held, tried_out, windows
 from runtime.sessions import (
     Claim,
     Decided,
@@ -208,7 +208,8 @@ class Teller:
             turns=from_turn(place.first_turn, claim.turns),
             summary=session.summary if policy == "Summarize" else None,
         )
-        watched = window(session, table)
+        watched = windows(session, table, config.trials)
+        split = tried_out(watched)
         motion = Motion(
             config,
             table,
@@ -217,7 +218,7 @@ class Teller:
             inquiry.visit,
             question.task,
             inquiry.watch,
-            held(watched.split) if watched else None,
+            held(split) if split else None,
         )
         asks = self._council.asks(motion, seats, prompts(drafts, scene.summary, scene.turns))
         found = await lookup.find(
@@ -253,7 +254,8 @@ class Teller:
             trace_id=trace.trace_id,
             idempotency_key=inquiry.key,
             actor=inquiry.visit.caller.key,
-            watched=seen(() if found else answered.candidates, watched.split) if watched else None,
+            watched=counted(() if found else answered.candidates, watched),
+            experiments=enrolled(session.id, config.trials),
             **recorded(session.arm, table),
         )
         return record, motion, space

@@ -1,4 +1,5 @@
-"""What is seen of sessions while a new revision of a member is tried out in some of them.
+"""What is seen of sessions while something is tried out in some of them: a new revision of a
+member, or the values of an experiment.
 
 Only those in the canary and in its baseline are watched, for the same time from their beginning.
 Of those in the shadow it is only seen, for as long, which answers a judge prefers.
@@ -12,10 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from crds.routes import RouteTable, Split
+from crds.trials import Trial
+from runtime.arms import arms_of
 from runtime.audit import Candidate
 from runtime.audit.kinds import AssignedEntry, WatchedArm
 from runtime.audit.log import rfc3339
-from runtime.audit.record import Watched
+from runtime.audit.record import Arm, Watched
 from runtime.gateway.story.arms import arm_in
 from runtime.gateway.story.poll import Held
 from runtime.sessions import Session
@@ -29,62 +32,104 @@ SHADOW_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time for which a session is watched."""
+    """The time for which a session is watched in one of its arms."""
 
-    split: Split
+    #: Salt of the rollout or experiment.
+    rollout: str
     arm: WatchedArm
     until: datetime
+    #: Who is tried out. None: nobody, it is an experiment.
+    split: Split | None = None
+    #: Whether all sessions of the player that begin in the window make one outcome.
+    of_player: bool = False
 
 
-def window(session: Session, table: RouteTable | None, at: datetime | None = None) -> Window | None:
-    """The window that a session is in now. None: it is not watched, or no longer.
+def windows(
+    session: Session,
+    table: RouteTable | None,
+    trials: Sequence[Trial],
+    at: datetime | None = None,
+) -> list[Window]:
+    """The windows that a session is in now; none where it is not watched, or no longer.
 
     Args:
         session: whose.
         table: who is tried out.
+        trials: the experiments that are under way.
         at: when. Default: now.
     """
-    found = _window(session, table, at)
-    return None if found is None or found.arm == "Shadow" else found
+    return [each for each in _windows(session, table, trials, at) if each.arm != "Shadow"]
 
 
 def compared(session: Session, table: RouteTable | None) -> bool:
     """Whether answers in its shadow count now, if a judge compares them."""
-    found = _window(session, table, None)
-    return found is not None and found.arm == "Shadow"
+    return any(each.arm == "Shadow" for each in _windows(session, table, (), None))
 
 
-def _window(session: Session, table: RouteTable | None, at: datetime | None) -> Window | None:
-    split = table.split if table else None
-    arm = arm_in(session.arm, table)
-    if arm in (None, "Rest", "Tester") or split is None or split.watched_seconds is None:
-        return None
-    if arm == "Shadow" and not (split.shadow and split.shadow.judge):
-        return None
-    begun = datetime.fromisoformat(session.created)
-    until = begun + timedelta(seconds=split.watched_seconds)
-    return (
-        Window(split, cast("WatchedArm", arm), until) if (at or datetime.now(UTC)) < until else None
-    )
+def _windows(
+    session: Session, table: RouteTable | None, trials: Sequence[Trial], at: datetime | None
+) -> list[Window]:
+    arms: list[tuple[str, WatchedArm, int, Split | None, bool]] = []
+    split, arm = table.split if table else None, arm_in(session.arm, table)
+    if split and split.watched_seconds is not None and _seen(arm, split):
+        arms.append((split.salt, cast("WatchedArm", arm), split.watched_seconds, split, False))
+    if trials:
+        arms += [
+            (trial.salt, arm, trial.watched_seconds, None, trial.unit == "Player")
+            for trial, arm in arms_of(session.id, trials)
+        ]
+    if not arms:
+        return []
+    begun, now = datetime.fromisoformat(session.created), at or datetime.now(UTC)
+    return [
+        Window(salt, arm, until, split, of_player)
+        for salt, arm, seconds, split, of_player in arms
+        if now < (until := begun + timedelta(seconds=seconds))
+    ]
 
 
-def begun(session: Session, table: RouteTable | None) -> AssignedEntry | None:
-    """What the log says of a session that begins. None: it is not watched."""
-    found = _window(session, table, datetime.fromisoformat(session.created))
-    if found is None or table is None:
-        return None
-    seconds = table.timeout_seconds + NOTED_SECONDS
-    if found.arm == "Shadow":
-        seconds += 2 * table.timeout_seconds + SHADOW_SECONDS
-    told = timedelta(seconds=seconds)
-    return AssignedEntry(
-        time=session.created,
-        session=session.id,
-        rollout=found.split.salt,
-        arm=found.arm,
-        until=rfc3339(found.until),
-        settled=rfc3339(found.until + told),
-    )
+def _seen(arm: Arm | None, split: Split) -> bool:
+    """Whether a rollout sees anything of who is in that arm."""
+    if arm == "Shadow":
+        return bool(split.shadow and split.shadow.judge)
+    return arm in ("Canary", "Baseline")
+
+
+def begun(
+    session: Session, table: RouteTable | None, trials: Sequence[Trial]
+) -> list[AssignedEntry]:
+    """What the log says of a session that begins; nothing where it is not watched. The last session
+    that a player begins in the window is watched as long as the first."""
+    at, entries = datetime.fromisoformat(session.created), []
+    timeout = table.timeout_seconds if table else 0
+    for each in _windows(session, table, trials, at):
+        told = timedelta(seconds=timeout + NOTED_SECONDS)
+        if each.arm == "Shadow":
+            told += timedelta(seconds=2 * timeout + SHADOW_SECONDS)
+        if each.of_player:
+            told += each.until - at
+        entries.append(
+            AssignedEntry(
+                time=session.created,
+                session=session.id,
+                rollout=each.rollout,
+                arm=each.arm,
+                until=rfc3339(each.until),
+                settled=rfc3339(each.until + told),
+            )
+        )
+    return entries
+
+
+def first_end(watched: Sequence[Window]) -> str:
+    """When the first of these windows ends. What happens now counts in those that end then or
+    later, so that this is all that has to be kept of which they were."""
+    return rfc3339(min(each.until for each in watched))
+
+
+def tried_out(watched: Sequence[Window]) -> Split | None:
+    """The rollout among what watches a session."""
+    return next((each.split for each in watched if each.split), None)
 
 
 def held(split: Split) -> Held:
@@ -92,6 +137,15 @@ def held(split: Split) -> Held:
     it would tell nothing new."""
     above = split.slow_above_ms
     return Held(split.member, None if above is None else (above + 1) / 1000)
+
+
+def counted(candidates: Sequence[Candidate], watched: Sequence[Window]) -> Watched | None:
+    """What a decision counts as. None: nobody watches its session."""
+    if not watched:
+        return None
+    split = tried_out(watched)
+    shown = seen(candidates, split) if split else Watched()
+    return shown.model_copy(update={"until": first_end(watched)})
 
 
 def seen(candidates: Sequence[Candidate], split: Split) -> Watched:

@@ -1,5 +1,5 @@
-"""What sessions in the arms of a rollout come to: added up at the end of the time that each is
-watched, by the gateway that saw it begin, and told to the operator from its log.
+"""What sessions in the arms of rollouts and experiments come to: added up at the end of the time
+that each is watched, by the gateway that saw it begin, and told to the operator from its log.
 
 Which of them are still to be added up follows from the log, and what they add up to from the
 session store, where each turn has its mark: a gateway that is killed begins anew, and comes to the
@@ -9,17 +9,21 @@ same.
 import asyncio
 import random
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 
 from crds.observations import Observation, Observations
 from crds.routes import RouteTable
+from crds.trials import Trial
+from runtime.arms import arms_of
 from runtime.audit import DecisionLog, LogDamagedError
 from runtime.audit.kinds import AssignedEntry, SessionOutcomeEntry
 from runtime.audit.log import rfc3339
+from runtime.audit.observed import Pending
 from runtime.groupcommit import BacklogFullError
 from runtime.sessions import (
     SessionDeletedError,
@@ -27,6 +31,8 @@ from runtime.sessions import (
     StoreUnavailableError,
     UnknownSessionError,
 )
+from runtime.sessions.store import MAX_BY_PLAYER
+from runtime.sessions.tally import Tally, together
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +47,8 @@ MAX_OBSERVATIONS, MAX_BYTES = 2000, 1024 * 1024
 #: Bytes of one without its values.
 _EACH = 100
 
+_Values = Callable[[Pending], Awaitable[dict[str, float] | None]]
+
 
 class Observing:
     """The sessions of one gateway's log, as long as it runs.
@@ -48,15 +56,21 @@ class Observing:
     Args:
         log: where they are found, and their outcomes written.
         sessions: where their turns have their marks.
-        table: what is tried out now.
+        table: which rollout is under way.
+        trials: which experiments are.
     """
 
     def __init__(
-        self, log: DecisionLog, sessions: SessionStore, table: Callable[[], RouteTable | None]
+        self,
+        log: DecisionLog,
+        sessions: SessionStore,
+        table: Callable[[], RouteTable | None],
+        trials: Callable[[], Sequence[Trial]] = tuple,
     ) -> None:
         self._log = log
         self._sessions = sessions
         self._table = table
+        self._trials = trials
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -70,21 +84,25 @@ class Observing:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def look(self, now: datetime) -> None:
-        """Write the outcomes that are due. Of a rollout that has ended there are none: its sessions
-        are told otherwise since.
+        """Write the outcomes that are due. Of what has ended there are none: its sessions are told
+        otherwise since.
 
         Raises:
             OSError, sqlite3.Error, BacklogFullError: the volume refused.
             StoreUnavailableError: the session store does not answer.
         """
-        table = self._table()
-        if table is None or table.split is None:
-            return
-        pending, at = self._log.observed.pending(table.split.salt), rfc3339(now)
-        due = [each for each in pending if each.settled <= at]
+        at, table = rfc3339(now), self._table()
+        if table is not None and table.split is not None:
+            await self._add_up(table.split.salt, at, self._told)
+        for trial in self._trials():
+            played = partial(self._lived, trial) if trial.unit == "Player" else self._played
+            await self._add_up(trial.salt, at, played)
+
+    async def _add_up(self, rollout: str, at: str, values_of: _Values) -> None:
+        due = [each for each in self._log.observed.pending(rollout) if each.settled <= at]
         for first in range(0, len(due), _AT_ONCE):
             batch = due[first : first + _AT_ONCE]
-            values = await asyncio.gather(*map(self._values, batch))
+            values = await asyncio.gather(*map(values_of, batch))
             # In the order in which they began, since so they are paired. All are waited for: the
             # next look must not find one that is still being written.
             written = await asyncio.gather(
@@ -117,18 +135,48 @@ class Observing:
             log=origin, rollout=rollout, observations=found, through=through, more=more
         )
 
-    async def _values(self, session: AssignedEntry) -> dict[str, float] | None:
-        """What a session came to; nothing where nobody knows any more. None: it is not to be
-        counted. It asked nothing, so that its arm never touched it and it says nothing of either.
-        """
-        try:
-            tally = await self._sessions.tally(session.session)
-        except (SessionDeletedError, UnknownSessionError):
-            return {}
-        if not tally.asked:
+    async def _told(self, session: Pending) -> dict[str, float] | None:
+        """What a session of a rollout came to; nothing where nobody knows any more. None: it is not
+        to be counted. It asked nothing, so that its arm never touched it and it says nothing of
+        either."""
+        tally = await self._tally(session)
+        if tally is not None and session.arm == "Shadow":
+            tally = tally.in_shadow
+        if tally is not None and not tally.asked:
             self._log.observed.drop(session.rollout, session.session)
             return None
-        return tally.values
+        return tally.values if tally else {}
+
+    async def _played(self, session: Pending) -> dict[str, float]:
+        """What a session of an experiment came to. It counts also if it asked nothing: the game had
+        its values from the beginning, and may have lost the player by them."""
+        tally = await self._tally(session)
+        return tally.outside if tally else {}
+
+    async def _lived(self, trial: Trial, first: Pending) -> dict[str, float]:
+        """What a player came to: in the sessions that began before the window of the first was
+        over, each for as long as it was watched. More than the latest hundred are not looked at."""
+        with suppress(SessionDeletedError, UnknownSessionError):
+            begun = await self._sessions.get(first.session)
+            found = await self._sessions.by_player(begun.player or "", MAX_BY_PLAYER)
+            watched = sorted(
+                (each.created, each.id)
+                for each in found
+                if begun.created <= each.created < first.until and any(arms_of(each.id, [trial]))
+            )
+            window = timedelta(seconds=trial.watched_seconds)
+            tallies: list[Tally] = []
+            for created, session in watched:
+                end = rfc3339(datetime.fromisoformat(created) + window)
+                tallies.append((await self._sessions.tally(session)).by(end))
+            return together(tallies).outside
+        return {}
+
+    async def _tally(self, session: Pending) -> Tally | None:
+        try:
+            return (await self._sessions.tally(session.session)).by(session.until)
+        except (SessionDeletedError, UnknownSessionError):
+            return None
 
     def _read(self, numbers: list[int]) -> list[Observation]:
         found: list[Observation] = []
@@ -166,7 +214,7 @@ def _fitting(observations: list[Observation]) -> int:
     return len(observations)
 
 
-def _outcome(session: AssignedEntry, values: dict[str, float], at: str) -> SessionOutcomeEntry:
+def _outcome(session: Pending, values: dict[str, float], at: str) -> SessionOutcomeEntry:
     return SessionOutcomeEntry(
         time=at,
         session=session.session,

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openfeature import api
@@ -13,6 +14,8 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
 
+from crds.trials import Trial
+from runtime.arms import drawn, marked
 from tests.processes.config.process import process
 from tests.unit.runtime.config.serving import with_gold, write_config
 from tests.unit.runtime.config.test_callers import keep
@@ -77,3 +80,31 @@ def test_every_type_is_read_and_a_change_is_seen_soon(
     changed = time.monotonic()
     until(lambda: client.get_integer_value("quest-gold", 1, MARA) == 140)
     assert time.monotonic() - changed < SOON
+
+
+def test_a_promotion_is_seen_soon_by_everybody(client: OpenFeatureClient, folder: Path) -> None:
+    richer = Trial(
+        experiment="richer-quests",
+        salt="r1",
+        percent=30,
+        tunables={"quest-gold": "140"},
+        watched_seconds=600,
+    )
+    ids = [f"s-{number:024x}" for number in range(100)]
+    arms = {drawn(each, "r1", 30): EvaluationContext(marked(each, [richer])) for each in ids}
+    more: dict[str, Any] = {"api_keys_dir": str(folder / "keys")}
+    write_config(folder, generation=4, trials=[richer.dump()], **more)
+    until(lambda: client.get_integer_value("quest-gold", 1, arms["Canary"]) == 140)
+    told = {arm: client.get_integer_details("quest-gold", 1, who) for arm, who in arms.items()}
+    assert {arm: (each.value, each.variant, each.reason) for arm, each in told.items()} == {
+        "Canary": (140, "canary", Reason.SPLIT),
+        "Baseline": (120, "baseline", Reason.SPLIT),
+        "Rest": (120, "default", Reason.DEFAULT),
+    }
+    write_config(folder, generation=5, tunables=with_gold(140), **more)
+    promoted = time.monotonic()
+    until(lambda: client.get_integer_value("quest-gold", 1, arms["Baseline"]) == 140)
+    assert time.monotonic() - promoted < SOON
+    for who in (*arms.values(), MARA):
+        found = client.get_integer_details("quest-gold", 1, who)
+        assert (found.value, found.variant, found.reason) == (140, "default", Reason.STATIC)

@@ -275,6 +275,7 @@ async def test_sessions_of_the_volume_move_once_a_hot_store_is_named(
     noted = await Replica(decisions, old).logged(claim, "k1")
     await old.finish(claim, noted)
     await old.summarise(sessions[0], Summary("So far.", 1))
+    assert await old.enrol("Mara", "t1", sessions[1])
     # The last turn is logged when the gateway is stopped, and not yet noted.
     last = await claimed(old, sessions[0], "k2")
     logged = await Replica(decisions, old).logged(last, "k2")
@@ -291,6 +292,7 @@ async def test_sessions_of_the_volume_move_once_a_hot_store_is_named(
             assert await store.facts(sessions[0]) == facts
             assert await store.decisions(sessions[0], 9) == [logged.id, noted.id]
             assert {each.id for each in await store.by_player("Mara", 9)} == set(sessions)
+            assert not await store.enrol("Mara", "t1", sessions[2])
             for key, decision in (("k1", noted.id), ("k2", logged.id)):
                 decided = await store.begin(sessions[0], key, LEASE)
                 assert isinstance(decided, Decided)

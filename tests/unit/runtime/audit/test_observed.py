@@ -43,10 +43,11 @@ def test_a_session_is_pending_until_it_has_an_outcome() -> None:
 
 
 def test_sessions_of_rollouts_long_ended_are_let_go() -> None:
-    found = taken(*(assigned("a", rollout) for rollout in ("r1", "r2", "r3")))
+    first = [f"r{number}" for number in range(16)]
+    found = taken(*(assigned("a", rollout) for rollout in (*first, "r0", "r16")))
     assert not found.pending("r1")
-    assert found.pending("r2")
-    assert found.pending("r3")
+    for rollout in ("r0", *first[2:], "r16"):  # of which the first went on all the while
+        assert found.pending(rollout), rollout
 
 
 def test_a_cursor_passes_what_is_not_about_the_rollout() -> None:

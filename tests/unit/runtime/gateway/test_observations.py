@@ -232,4 +232,5 @@ async def test_an_answer_given_again_shows_nothing_of_the_member(home: House) ->
         session = await session_in(home, "Canary")
         record = await read(home, (await home.decide(session, **ASK))["id"])
     assert record.cached_from is not None
-    assert Mark.of(record) == Mark(None, None, False)
+    assert record.watched is not None
+    assert Mark.of(record) == Mark(None, None, False, record.watched.until)

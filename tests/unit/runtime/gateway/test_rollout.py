@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crds.routes import Served
-from runtime.gateway.story.arms import arm_of
+from runtime.arms import drawn
 from tests.unit.runtime.stubs.engine import Stub, running
 from tests.unit.runtime.stubs.gateway import House, house, serving
 from tests.unit.runtime.stubs.waiting import eventually
@@ -63,7 +63,7 @@ async def test_each_arm_is_told_by_its_revision(home: House) -> None:
         table = home.gateway.following.routes
         assert table is not None
         assert table.split is not None
-        arm = arm_of(session, table.split)
+        arm = drawn(session, table.split.salt, table.split.percent)
         assert await told_by(home, session) == (NEW if arm == "Canary" else "0000000a", arm)
         arms[arm] += 1
     assert arms["Canary"] > 0

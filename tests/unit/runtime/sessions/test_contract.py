@@ -23,7 +23,7 @@ from runtime.sessions import (
 )
 from runtime.sessions.redis import RedisSessions
 from runtime.sessions.store import FACT, MAX_BY_PLAYER, MAX_FACTS
-from runtime.sessions.tally import IN_VAIN, MAX_METRICS, Mark, Tally, preferred
+from runtime.sessions.tally import IN_VAIN, MAX_METRICS, Mark, Tally, posted, preferred
 from tests.unit.runtime.sessions.conftest import HOUR, Lifetime
 from tests.unit.runtime.sessions.records import of, record
 from tests.unit.runtime.stubs.waiting import eventually
@@ -376,8 +376,9 @@ async def test_it_says_that_it_works(store: SessionStore) -> None:
 
 
 async def test_the_arm_that_was_drawn_at_the_beginning_is_kept(store: SessionStore) -> None:
-    begun = await store.create(None, None, lambda session: f"salt:{session}")
-    assert begun.arm == f"salt:{begun.id}"
+    begun = await store.create(None, None, lambda session: (f"{session}-c12345", "salt:Canary"))
+    assert begun.arm == "salt:Canary"
+    assert begun.id.endswith("-c12345")
     assert (await store.get(begun.id)).arm == begun.arm
     claim = await store.begin(begun.id, None, 5)
     assert isinstance(claim, Claim)
@@ -423,6 +424,9 @@ async def test_a_session_has_so_many_metrics_and_no_more(store: SessionStore) ->
         await store.post(session, {"m0": 7.0, "another": 1.0})
     assert (await store.tally(session)).metrics == full
     await store.post(session, {"m0": 7.0})
+    later = posted({"m0": 8.0}, "2026-11-24T10:10:00.000Z")  # the same one in another window
+    await store.post(session, later)
+    assert (await store.tally(session)).metrics == full | {"m0": 7.0} | later
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -432,8 +436,8 @@ async def test_what_we_keep_of_turns_takes_no_metric_from_the_game(
     session = (await store.create(None, None)).id
     full = {f"m{at}": float(at) for at in range(MAX_METRICS)}
     ours = IN_VAIN | preferred(7, 0.5)
-    for posted in (ours, full) if first else (full, ours):
-        await store.post(session, posted)
+    for metrics in (ours, full) if first else (full, ours):
+        await store.post(session, metrics)
     assert (await store.tally(session)).metrics == full | ours
     with pytest.raises(MetricsFullError):
         await store.post(session, {"another": 1.0})
@@ -446,3 +450,18 @@ async def test_of_a_deleted_session_nothing_is_told_or_taken(store: SessionStore
     for ask in (store.tally(session), store.post(session, {"quests": 3})):
         with pytest.raises(SessionDeletedError):
             await ask
+
+
+async def test_a_player_has_part_in_an_experiment_since_one_session(store: SessionStore) -> None:
+    first, second = [(await store.create("Mara", None)).id for _ in range(2)]
+    for _ in range(2):  # a gateway that heard no answer asks again
+        assert await store.enrol("Mara", "t1", first)
+    assert not await store.enrol("Mara", "t1", second)
+    assert await store.enrol("Mara", "t2", second)
+    other = (await store.create("Jon", None)).id
+    assert await store.enrol("Jon", "t1", other)
+    await store.delete(first)
+    assert not await store.enrol("Mara", "t1", second)
+    await store.forget_parts("Mara")
+    assert await store.enrol("Mara", "t1", second)
+    assert not await store.enrol("Jon", "t1", second)

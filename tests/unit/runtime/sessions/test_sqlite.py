@@ -142,7 +142,7 @@ async def test_a_file_from_before_arms_gets_them(tmp_path: Path, lifetime: Lifet
     db.close()
     store = SqliteSessions(path, lifetime)
     assert await store.get(old.id) == old
-    assert (await store.create(None, None, lambda _: "s:Rest")).arm == "s:Rest"
+    assert (await store.create(None, None, lambda made: (made, "s:Rest"))).arm == "s:Rest"
     await store.close()
 
 

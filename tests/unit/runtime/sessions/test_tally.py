@@ -2,7 +2,7 @@
 
 from crds.observations import FALLBACKS, JUDGE_PREFERENCE, MEMBER_ERRORS, MEMBER_SLOW
 from runtime.audit.record import Watched
-from runtime.sessions.tally import IN_VAIN, Mark, Tally, preferred
+from runtime.sessions.tally import IN_VAIN, Mark, Tally, posted, preferred
 from tests.unit.runtime.sessions.records import record
 
 
@@ -31,6 +31,24 @@ def test_what_a_game_posts_stands_beside_it() -> None:
     assert Tally((), {"minutes-played": 14.5}).values == {"minutes-played": 14.5}
 
 
+EARLY, LATE = "2026-11-24T10:05:00.000Z", "2026-11-24T10:10:00.000Z"
+
+
+def test_a_window_counts_what_came_before_its_end() -> None:
+    both, late = Mark(True, None, False, EARLY), Mark(None, None, True, LATE)
+    metrics = {**posted({"quests": 9.0}, EARLY), **posted({"quests": 2.0, "deaths": 1.0}, LATE)}
+    tally = Tally((both, late), metrics | IN_VAIN)
+    assert tally.by(EARLY) == Tally((both,), {"quests": 9.0} | IN_VAIN)
+    assert tally.by(LATE) == Tally((both, late), {"quests": 2.0, "deaths": 1.0} | IN_VAIN)
+    assert Tally((), {"quests": 3.0}).by(EARLY).values == {"quests": 3.0}
+
+
+def test_outside_of_a_rollout_the_member_is_not_told_of() -> None:
+    tally = Tally((Mark(True, True, False),), {"quests": 2.0, **preferred(1, 0.5)})
+    assert tally.outside == {FALLBACKS: 0.0, "quests": 2.0}
+    assert tally.in_shadow.values == {JUDGE_PREFERENCE: 0.5}
+
+
 def test_a_session_whose_turns_came_to_nothing_asked_all_the_same() -> None:
     assert not Tally().asked
     assert Tally((), IN_VAIN).asked
@@ -44,8 +62,9 @@ def test_what_a_judge_prefers_is_the_mean_over_the_turns_that_were_compared() ->
 
 
 def test_a_mark_is_read_as_it_was_written() -> None:
-    for mark in (Mark(None, None, True), Mark(True, False, False)):
+    for mark in (Mark(None, None, True), Mark(True, False, False, LATE)):
         assert Mark.read(mark.text) == mark
+    assert Mark.read("[true, null, false]") == Mark(True, None, False)  # of an earlier version
 
 
 def test_a_turn_has_a_mark_if_its_decision_is_watched() -> None:

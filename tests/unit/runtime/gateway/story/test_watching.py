@@ -7,9 +7,20 @@ from typing import Any
 import pytest
 
 from crds.routes import RouteTable
+from crds.trials import Trial
+from runtime.arms import arms_of, marked
 from runtime.audit import Candidate
 from runtime.audit.record import Try, Watched
-from runtime.gateway.story.watching import begun, compared, held, seen, window
+from runtime.gateway.story.watching import (
+    Window,
+    begun,
+    compared,
+    counted,
+    first_end,
+    held,
+    seen,
+    windows,
+)
 from runtime.sessions import Session
 
 BEGUN = "2026-11-24T10:00:00.000Z"
@@ -48,23 +59,36 @@ def call(state: str, latency_ms: int = 100, **more: Any) -> Candidate:
     )
 
 
+def trial(salt: str, seconds: int) -> Trial:
+    return Trial(experiment=f"of-{salt}", salt=salt, percent=50, watched_seconds=seconds)
+
+
+def in_canaries(*trials: Trial) -> Session:
+    """A session in the canary of the rollout and of all these."""
+    for number in range(1000):
+        named = marked(f"s-{number:024x}", trials)
+        if [arm for _, arm in arms_of(named, trials)] == ["Canary"] * len(trials):
+            return replace(SESSION, id=named)
+    raise AssertionError("there is no such session")
+
+
 def test_a_session_is_watched_from_its_beginning_to_the_end_of_its_window() -> None:
-    assert window(SESSION, table(), AT) is not None
-    assert window(SESSION, table(), AT + timedelta(seconds=599.999)) is not None
-    assert window(SESSION, table(), AT + timedelta(seconds=600)) is None
+    assert windows(SESSION, table(), [], AT)
+    assert windows(SESSION, table(), [], AT + timedelta(seconds=599.999))
+    assert not windows(SESSION, table(), [], AT + timedelta(seconds=600))
 
 
 @pytest.mark.parametrize("arm", [None, "r1:Rest", "r1:Tester", "r2:Canary", "r2:Baseline"])
 def test_who_is_in_neither_arm_is_not_watched(arm: str | None) -> None:
     other = replace(SESSION, arm=arm)
-    assert window(other, table(), AT) is None
-    assert begun(other, table()) is None
+    assert not windows(other, table(), [trial("t1", 900)], AT)
+    assert not begun(other, table(), [trial("t1", 900)])
 
 
 def test_nobody_is_watched_unless_a_rollout_says_for_how_long() -> None:
     for other in (None, table(watchedSeconds=None), table().model_copy(update={"split": None})):
-        assert window(SESSION, other, AT) is None
-        assert begun(SESSION, other) is None
+        assert not windows(SESSION, other, [], AT)
+        assert not begun(SESSION, other, [])
 
 
 def test_of_the_shadow_nothing_is_seen_but_what_a_judge_says() -> None:
@@ -72,20 +96,53 @@ def test_of_the_shadow_nothing_is_seen_but_what_a_judge_says() -> None:
     shadow = replace(SESSION, arm="r1:Shadow", created=late)
     judged = table(shadow=SHADOW)
     assert compared(shadow, judged)
-    assert window(shadow, judged) is None
-    entry = begun(replace(shadow, created=BEGUN), judged)
-    assert entry is not None
+    assert not windows(shadow, judged, [])
+    (entry,) = begun(replace(shadow, created=BEGUN), judged, [])
     assert (entry.arm, entry.settled) == ("Shadow", "2026-11-24T10:10:22.000Z")
     for other in (table(shadow={"percent": 10}), table(shadow=SHADOW, watchedSeconds=None)):
         assert not compared(shadow, other)
-        assert begun(shadow, other) is None
+        assert not begun(shadow, other, [])
     assert not compared(replace(shadow, created=BEGUN), judged)
     assert not compared(replace(shadow, arm="r1:Canary"), judged)
 
 
-def test_the_log_says_when_the_outcome_is_due() -> None:
-    entry = begun(replace(SESSION, arm="r1:Baseline"), table())
-    assert entry is not None
+def test_each_window_ends_by_itself() -> None:
+    trials = [trial("t1", 900), trial("t2", 300)]
+    session, whole = in_canaries(*trials), AT + timedelta(seconds=900)
+    seen_at = {
+        seconds: [
+            (each.rollout, each.split is not None)
+            for each in windows(session, table(), trials, AT + timedelta(seconds=seconds))
+        ]
+        for seconds in (0, 300, 600, 900)
+    }
+    assert seen_at == {
+        0: [("r1", True), ("t1", False), ("t2", False)],
+        300: [("r1", True), ("t1", False)],
+        600: [("t1", False)],
+        900: [],
+    }
+    assert first_end(windows(session, table(), trials, AT)) == "2026-11-24T10:05:00.000Z"
+    assert windows(session, None, trials, AT)[0] == Window("t1", "Canary", whole)
+
+
+def test_what_an_experiment_watches_counts_without_a_member() -> None:
+    trials = [trial("t1", 900)]
+    session = in_canaries(*trials)
+    of_trial = windows(session, None, trials, AT)
+    assert counted([call("Failed")], of_trial) == Watched(until="2026-11-24T10:15:00.000Z")
+    of_both = windows(session, table(), trials, AT)
+    assert counted([call("Failed")], of_both) == Watched(
+        failed=True, until="2026-11-24T10:10:00.000Z"
+    )
+    assert counted([call("Failed")], []) is None
+
+
+def test_the_log_says_when_each_outcome_is_due() -> None:
+    entry, of_trial = begun(in_canaries(trial("t1", 900)), table(), [trial("t1", 900)])
+    assert (of_trial.rollout, of_trial.arm) == ("t1", "Canary")
+    assert of_trial.settled == "2026-11-24T10:15:07.000Z"
+    (entry,) = begun(replace(SESSION, arm="r1:Baseline"), table(), [])
     assert (entry.session, entry.rollout, entry.arm, entry.time) == (
         "s-1", "r1", "Baseline", BEGUN,
     )  # fmt: skip
