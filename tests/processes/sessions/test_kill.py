@@ -36,17 +36,17 @@ async def test_no_acknowledged_turn_is_lost_and_none_is_doubled(tmp_path: Path) 
 
 def told_and_killed(folder: Path, turns: int) -> list[tuple[str, str, str]]:
     """Let a process tell so many turns, and kill it in the middle of the next."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "tests.processes.sessions.telling", str(folder)],
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[3],
-    )
-    assert process.stdout is not None
-    try:
-        lines = list(islice(process.stdout, turns))
-    finally:
-        process.kill()
-        rest, _ = process.communicate(timeout=10)
-    whole = [line for line in (*lines, *rest.splitlines(keepends=True)) if line.endswith("\n")]
+    ) as process:
+        assert process.stdout is not None
+        try:
+            lines = list(islice(process.stdout, turns))
+        finally:
+            process.kill()
+        lines += process.stdout  # what has been read ahead already is among it
+    whole = [line for line in lines if line.endswith("\n")]
     return [tuple(line.split()) for line in whole]  # type: ignore[misc]

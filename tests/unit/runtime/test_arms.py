@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crds.trials import Trial
-from runtime.arms import MAX_MARKS, Arm, arms_of, drawn, marked
+from runtime.arms import MAX_MARKS, arms_of, drawn, marked
 
 SESSIONS = 100_000
 PERCENT = st.integers(0, 50)
@@ -22,7 +22,7 @@ def trial(salt: str, percent: int = 50) -> Trial:
     return Trial(experiment=f"of-{salt}", salt=salt, percent=percent, watched_seconds=600)
 
 
-def arm_in(session: str | None, tried: Trial) -> Arm:
+def arm_in(session: str | None, tried: Trial) -> str:
     return next((arm for _, arm in arms_of(session, [tried])), "Rest")
 
 
