@@ -8,6 +8,7 @@ import yaml
 
 from cli.install import CHART, NAMESPACE, RELEASE
 from cli.run import CommandError
+from crds import KINDS
 from operators.settings import Settings
 from tests.api.examples import Object
 from tests.conftest import Helm
@@ -159,7 +160,7 @@ def test_worlds_survive_an_uninstall_unless_told_otherwise(
 ) -> None:
     manifests = render("crds.install=true", f"crds.keep={keep}")
     definitions = of("CustomResourceDefinition", manifests)
-    assert len(definitions) == 3
+    assert len(definitions) == len(KINDS)
     for crd in definitions:
         annotations = crd["metadata"].get("annotations", {})
         assert annotations.get("helm.sh/resource-policy") == policy
