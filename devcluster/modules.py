@@ -30,6 +30,11 @@ def folder(group: Group) -> Path:
     return MODULES / group.name
 
 
+def source(group: Group) -> Path:
+    """Where Go keeps the module that a group is built from."""
+    return Path(_go(folder(group), "list", "-m", "-f", "{{.Dir}}", group.module).strip())
+
+
 def tools_source(group: Group) -> str:
     packages = sorted(path for path in group.packages().values() if path != ".")
     return _TOOLS.format(imports="\n".join(f'\t_ "{path}"' for path in packages))

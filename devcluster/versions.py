@@ -126,9 +126,27 @@ KIND = Group(
     module="sigs.k8s.io/kind",
     programs={"kind": ""},
 )
+ARGO_ROLLOUTS = Group(
+    name="argo-rollouts",
+    version="v1.10.1",
+    module="github.com/argoproj/argo-rollouts",
+    programs={
+        "rollouts-controller": "github.com/argoproj/argo-rollouts/cmd/rollouts-controller",
+    },
+    minutes=4.6,
+)
+KWOK = Group(
+    name="kwok",
+    version="v0.8.0",
+    module="sigs.k8s.io/kwok",
+    programs={"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
+    minutes=0.9,
+)
 
 NATIVE = (KUBERNETES, ETCD, CONTAINERD, RUNC, CNI, COREDNS, LOCAL_PATH, HELM, FORWARD)
-ALL = (*NATIVE, KIND)
+#: For measurements: what Fabula is held against, and nodes that only pretend.
+BENCH = (ARGO_ROLLOUTS, KWOK)
+ALL = (*NATIVE, KIND, *BENCH)
 
 PAUSE_IMAGE = "fabula.dev/pause:v1"
 SHELL_IMAGE = "fabula.dev/busybox:v1"

@@ -56,17 +56,25 @@ class OperatorProcess:
         return sum(float(value) for _, value in rows)
 
 
-def service_account_kubeconfig(cluster: Cluster, path: Path, server: str | None = None) -> Path:
-    """A kubeconfig with the identity of the installed operator.
+def service_account_kubeconfig(
+    cluster: Cluster,
+    path: Path,
+    server: str | None = None,
+    *,
+    namespace: str = NAMESPACE,
+    account: str = ACCOUNT,
+) -> Path:
+    """A kubeconfig with an account's identity, by default that of the installed operator.
 
     Args:
         cluster: the cluster.
         path: where to write it.
         server: another address of the API server, for a proxy in between.
+        namespace, account: whose.
     """
     config = yaml.safe_load(cluster.kubeconfig.read_text())
     token = run(
-        ["kubectl", "-n", NAMESPACE, "create", "token", ACCOUNT, "--duration=8h"],
+        ["kubectl", "-n", namespace, "create", "token", account, "--duration=8h"],
         cluster.env,
         timeout=30,
     ).strip()

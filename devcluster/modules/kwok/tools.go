@@ -1,0 +1,8 @@
+//go:build tools
+
+// Package tools keeps the programs of this group in go.mod. Written by devcluster.modules.
+package tools
+
+import (
+	_ "sigs.k8s.io/kwok/cmd/kwok"
+)
