@@ -102,5 +102,11 @@ def undo(ensemble: Ensemble, namespace: Namespace = None) -> None:
     _ask("Undo", ensemble, namespace)
 
 
+@app.command()
+def anchor(ensemble: Ensemble, namespace: Namespace = None) -> None:
+    """Accept how the members are today: what promotions may cost is counted from here."""
+    _ask("Anchor", ensemble, namespace)
+
+
 def _ask(action: str, ensemble: str, namespace: str | None) -> None:
     ask(KIND, ensemble, action, namespace, "fabula rollout status")

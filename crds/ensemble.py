@@ -28,7 +28,7 @@ from crds.common import (
 )
 from crds.engines import Engine, Price
 from crds.models import ModelStatus
-from crds.rollout import Rollout, RolloutRequest, RolloutStatus
+from crds.rollout import MarginUse, Rollout, RolloutRequest, RolloutStatus
 
 QualifiedName = Annotated[
     str,
@@ -571,6 +571,11 @@ class MemberStatus(VariantStatus):
     ] = None
     variants: Annotated[
         list[VariantStatus], ListMap(), Field(max_length=4, description="Each of its variants.")
+    ] = []
+    margins: Annotated[
+        list[MarginUse],
+        ListMap(("metric",)),
+        Field(max_length=8, description="What its promotions may have cost, by guardrail."),
     ] = []
 
 

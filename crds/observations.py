@@ -32,7 +32,8 @@ class Observation(Model):
     #: and this is what it came to; whatever comes later does not count.
     kind: Literal["Assigned", "Outcome"]
     #: ``Shadow``: in neither; the new revision was asked what the old one had answered.
-    arm: Literal["Canary", "Baseline", "Shadow"]
+    #: ``Promoted``: it began within the rollback window, when everyone had the new revision.
+    arm: Literal["Canary", "Baseline", "Shadow", "Promoted"]
     #: By metric, in its unit; left out where it is unknown. Of an ``Outcome`` only.
     values: dict[str, float] = {}
 

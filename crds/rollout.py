@@ -84,6 +84,15 @@ class Guardrail(Model):
             'hundred; where ten do take "5".'
         ),
     ] = None
+    budget_points: Annotated[
+        Decimal | None,
+        Field(
+            description="How much worse a row of promotions may have made it, in the same points. "
+            "Each spends how much worse it may be at most; a rollout whose margin no longer fits "
+            "does not begin before somebody says `Anchor`. As a string, at least `marginPoints`. "
+            "Default: five times `marginPoints`."
+        ),
+    ] = None
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -92,6 +101,13 @@ class Guardrail(Model):
             'marginPoints must be above "0" and below "100"; the smaller, the more sessions it '
             "takes",
             ".marginPoints",
+        ),
+        Rule(
+            "!has(self.budgetPoints) || double(self.budgetPoints) >= "
+            "(has(self.marginPoints) ? double(self.marginPoints) : 1.0)",
+            'budgetPoints must not be below marginPoints, which is "1" if it is not set; else no '
+            "rollout would ever begin",
+            ".budgetPoints",
         ),
     )
 
@@ -254,6 +270,15 @@ class Rollout(Model):
             "`Pause` (default) waits for a person; `RollBack` sends the new revision back."
         ),
     ] = "Pause"
+    when_drifting: Annotated[
+        Literal["RollBack", "Alert"],
+        Field(
+            description="When a guardrail gets worse within the rollback window than promotion "
+            "promised: `RollBack` (default) returns everyone to the old revision, which is warm, "
+            "at once; `Alert` says so in conditions and an Event. What is promoted without proof "
+            "promises nothing, and is not watched."
+        ),
+    ] = "RollBack"
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -288,13 +313,25 @@ class RolloutRequest(Model):
     """What a person asks of the operator. The only status field that others may write."""
 
     action: Annotated[
-        Literal["Reconcile", "Promote", "SkipStep", "Pause", "Resume", "Abort", "Retry", "Undo"],
+        Literal[
+            "Reconcile",
+            "Promote",
+            "SkipStep",
+            "Pause",
+            "Resume",
+            "Abort",
+            "Retry",
+            "Undo",
+            "Anchor",
+        ],
         Field(
             description="`Reconcile`: look at everything again now. The others are about the "
             "rollout. `Promote`: everyone gets the new revision now. `SkipStep`: go on to the next "
             "step. `Pause`: stay at this share; `Resume`: go on. `Abort`: everyone goes back to "
             "the old revision now. `Retry`: roll out again what was sent back. `Undo`: after the "
-            "last step and within the rollback window, back to the old revision at once."
+            "last step and within the rollback window, back to the old revision at once. "
+            "`Anchor`: how the members are today is accepted, and what promotions may cost is "
+            "counted from here."
         ),
     ]
     id: Annotated[
@@ -377,6 +414,40 @@ class RolloutVerdict(Model):
     ] = []
 
 
+class RolloutWatch(Model):
+    """What became of the revision that was promoted, held against what promotion promised."""
+
+    traffic_percent: Annotated[
+        int, Field(ge=0, le=100, description="Share of new sessions that are watched.")
+    ] = 0
+    observations: Annotated[
+        int, Field(ge=0, description="Sessions that count, rounded down to one digit.")
+    ] = 0
+    drifted: Annotated[
+        list[str],
+        ListAtomic(),
+        Field(max_length=8, description="Guardrails that got worse than was promised."),
+    ] = []
+    message: Annotated[str, Field(max_length=512, description="The same in words.")]
+
+
+class MarginUse(Model):
+    """What promotions may have cost on one guardrail since its anchor."""
+
+    metric: Annotated[str, Field(max_length=64, description="The guardrail.")]
+    reference: Annotated[
+        str, Field(max_length=32, description="Its mean at the anchor, in its own unit.")
+    ]
+    spent_points: Annotated[
+        str,
+        Field(
+            max_length=32,
+            description="By how much promotions may have made it worse since, at most, in points.",
+        ),
+    ]
+    budget_points: Annotated[str, Field(max_length=32, description="And by how much they may.")]
+
+
 class RolloutStatus(Model):
     """The rollout that is under way, or the last one."""
 
@@ -433,7 +504,21 @@ class RolloutStatus(Model):
         RolloutVerdict | None,
         Field(description="What was seen last. Absent: there are no guardrails, or no step yet."),
     ] = None
+    watch: Annotated[
+        RolloutWatch | None,
+        Field(description="What was seen since promotion. Absent: there are no guardrails."),
+    ] = None
     until: Annotated[
         Timestamp | None,
         Field(description="When the step or the rollback window ends. Absent: with a person."),
     ] = None
+
+    @property
+    def proven(self) -> bool:
+        """Whether no guardrail is worse than its margin, as far as was seen."""
+        return self.plan is not None and self.verdict is not None and self.verdict.kind == "Proven"
+
+    @property
+    def watch_salt(self) -> str:
+        """What sessions are drawn with after promotion: arms end with the steps."""
+        return f"{self.salt}-after"

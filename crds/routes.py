@@ -70,7 +70,8 @@ class Split(Model):
     A session belongs to an arm from its beginning to the end of the rollout. The ``canary`` arm is
     told by the new revision, the ``baseline`` of the same size by the old one, to be held against
     it; the rest is in neither. Testers are told by the new one, and counted nowhere. Of the rest
-    some are asked again in the shadow.
+    some are asked again in the shadow. After promotion nobody is in any of these, and some are
+    watched as before.
     """
 
     #: What sessions are drawn with. It is another one each rollout, and names it in records.
@@ -89,6 +90,9 @@ class Split(Model):
     testers: list[str] = []
     players: list[str] = []
     shadow: Shadowing | None = None
+    #: After promotion: everyone is told by the same revision, and this share of the sessions that
+    #: begin now is watched for drift. Absent: something is still tried out.
+    promoted_percent: Annotated[int | None, Field(ge=1, le=100)] = None
 
 
 class RouteTable(Model):

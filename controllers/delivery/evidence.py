@@ -22,8 +22,8 @@ from controllers.delivery.plan import AnalysisPlan, Metric
 from controllers.delivery.ratio import Split
 from controllers.delivery.tally import Floats, shares
 
-Arm = Literal["Canary", "Baseline"]
-#: Place of an arm wherever both stand in a row.
+Arm = Literal["Canary", "Baseline", "Promoted"]
+#: Place of an arm wherever both stand in a row. What is promoted is held against nobody.
 PLACE: dict[Arm, int] = {"Canary": 0, "Baseline": 1}
 
 #: How bad each metric of a session was, in the order of the plan; None where there is no value.
@@ -119,7 +119,9 @@ def feed(
         if isinstance(record, Shadowed):
             evidence = _with_shadow(evidence, plan, record.values)
             continue
-        place = PLACE[record.arm]
+        place = PLACE.get(record.arm)
+        if place is None:
+            continue
         if isinstance(record, Assigned):
             split = ratio.assigned(evidence.split, place, plan.block)
             evidence = replace(evidence, split=split)

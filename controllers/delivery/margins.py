@@ -2,16 +2,10 @@
 
 Ten promotions that each may be two points worse are twenty points worse, and every one was proven.
 So a metric has a budget, counted from an anchor: what a promotion may have cost is the upper bound
-of its difference at that moment, and the next one gets what is left. A promotion that is *proven*
-better gives back; one better than anything before becomes the anchor, so that what was gained is
-not handed out again.
+of its difference at that moment, and the margin of the next one has to fit into what is left. A
+promotion that is *proven* better gives back; one better than anything before becomes the anchor, so
+that what was gained is not handed out again.
 """
-
-from controllers.delivery.plan import Margin
-
-
-class SpentError(ValueError):
-    """No margin is left; the message says what a person can do."""
 
 
 def after(spent: float, upper: float) -> float:
@@ -27,15 +21,11 @@ def after_relative(spent: float, upper: float) -> float:
     return max(0.0, (1 + spent) * (1 + upper) - 1)
 
 
-def allowed(name: str, margin: Margin, budget: float, spent: float) -> Margin:
-    """The margin that the next canary gets: its own, or what is left of the budget."""
-    if margin.relative:
-        left = (1 + budget) / (1 + spent) - 1
-        if left > 0:
-            return Margin(relative=min(margin.relative, left))
-    elif (left := budget - spent) > 0:
-        return Margin(absolute=min(margin.absolute, left))
-    raise SpentError(
-        f"metric {name}: promotions since the anchor may have cost {spent:.4g} of {budget:.4g}, so "
-        "nothing is left; accept today's level as the new anchor, raise the budget, or improve it"
-    )
+def left(budget: float, spent: float) -> float:
+    """The greatest margin that still fits."""
+    return max(0.0, budget - spent)
+
+
+def left_relative(budget: float, spent: float) -> float:
+    """The same of relative margins."""
+    return max(0.0, (1 + budget) / (1 + spent) - 1)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Tried = RolloutStatus | EvolutionExperimentStatus
 
 CHECKPOINT_KEY = "checkpoint.json"
+WATCH_KEY = "watch.json"
 SALT_KEY = "rollout"
 
 
@@ -42,6 +43,8 @@ class Known:
     salt: str
     checkpoint: str | None
     history: History
+    #: What was seen since promotion.
+    watch: str | None = None
 
     @property
     def digest(self) -> str:
@@ -147,7 +150,7 @@ def weigh(
                     yield evidence.Outcome(told.log, each.sequence, each.arm, each.values)
 
     counted = evidence.feed(counted, plan, records())
-    counted = replace(counted, cursor=_passed(counted.cursor, seen, salt))
+    counted = replace(counted, cursor=passed(counted.cursor, seen, salt))
     text = checkpoint.dump(counted, plan)
     said = verdict.look(counted, plan, deadline_passed=overdue)
     past = _history(stored, salt, plan)
@@ -177,11 +180,8 @@ def standing(status: Tried | None, stored: Object | None) -> Known | None:
     can go on; None where it is over and nothing was kept."""
     if status is None or status.salt is None:
         return None
-    checkpoint = _text(stored, status.salt)
-    past = _history(stored, status.salt)
-    if status.phase not in UNDER_WAY and not past.log:
-        return None
-    return Known(status.salt, checkpoint, past)
+    known = read(stored, status.salt)
+    return known if status.phase in UNDER_WAY or known.history.log else None
 
 
 def logged(known: Known, status: Tried | None, asked: LastRequest | None, now: datetime) -> Known:
@@ -217,6 +217,8 @@ def config_map(
     data = {SALT_KEY: known.salt, HISTORY_KEY: history.dump(known.history)}
     if known.checkpoint is not None:
         data[CHECKPOINT_KEY] = known.checkpoint
+    if known.watch is not None:
+        data[WATCH_KEY] = known.watch
     return child(
         "v1",
         "ConfigMap",
@@ -228,9 +230,17 @@ def config_map(
     )
 
 
-def _passed(
-    cursor: Mapping[str, int], seen: Sequence[Observations], salt: str
-) -> Mapping[str, int]:
+def read(stored: Object | None, salt: str) -> Known:
+    """What is stored of a rollout, whether or not it can be understood."""
+    return Known(
+        salt,
+        _text(stored, salt),
+        _history(stored, salt),
+        _text(stored, salt, WATCH_KEY),
+    )
+
+
+def passed(cursor: Mapping[str, int], seen: Sequence[Observations], salt: str) -> Mapping[str, int]:
     """The cursor beyond what a gateway looked through in vain, where that has it tell more. Else it
     stays: decisions alone are no reason to write a checkpoint."""
     passed = dict(cursor)

@@ -7,12 +7,12 @@ from typing import Literal
 
 from controllers import conditions as say
 from controllers.conditions import Verdict
-from controllers.ensemble import analysis, routes
+from controllers.ensemble import analysis, budget, routes, watch
 from controllers.ensemble.members import MemberPlan, line_of, plan_member
 from controllers.ensemble.models import locate, needless
 from controllers.ensemble.retire import retire
 from controllers.ensemble.revision import digest
-from controllers.ensemble.rollout import SENT_BACK, UNDER_WAY, decide
+from controllers.ensemble.rollout import SENT_BACK, UNDER_WAY, Decision, decide
 from controllers.ensemble.terms import agreed
 from controllers.ensemble.workload import ensemble_labels
 from controllers.observed import EnsembleObserved
@@ -52,22 +52,26 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     policy, tried = ensemble.spec.rollout, ensemble.status.rollout
     terms = agreed(policy, seen.world)
     stored = own.get("ConfigMap", analysis.config_map_name(meta.name))
-    judged = None
+    judged = sight = None
     if policy and tried:
         judged = analysis.judge(terms, policy, tried, stored, seen.observations, now)
         tried = tried.model_copy(update={"verdict": judged.verdict}) if judged else tried
-    rollout = decide(
-        policy,
-        tried,
-        [
-            line_of(each, models.ways[each.name], mine, routed.get(each.name, {}))
-            for each in ensemble.spec.members
-        ],
-        say.unanswered(ensemble.status),
-        meta.uid,
-        now,
-        terms,
-    )
+        sight = watch.look(terms, policy, tried, stored, seen.observations)
+        tried = tried.model_copy(update={"watch": sight.watch}) if sight else tried
+    lines = [
+        line_of(each, models.ways[each.name], mine, routed.get(each.name, {}))
+        for each in ensemble.spec.members
+    ]
+    ledger = own.get("ConfigMap", budget.config_map_name(meta.name))
+    accounts = budget.read(ledger, ensemble.status.members, tried, lines)
+    accounts = budget.settle(accounts, tried, lines, terms)
+    asked = say.unanswered(ensemble.status)
+    unfit = budget.unfit(accounts, terms)
+    rollout = decide(policy, tried, lines, asked, meta.uid, now, terms, unfit)
+    if rollout.anchored:
+        accounts = budget.anchored(accounts)
+    if rollout.undone and tried:
+        accounts = budget.returned(accounts, tried)
     members = [
         plan_member(
             each,
@@ -96,7 +100,12 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     ours, conflicts = split_groups(groups, seen.children, meta.uid)
     answer = say.answer(ensemble.status, now, rollout.said)
     first: list[Object] = []
-    counted = judged.known if judged else analysis.opening(terms, rollout.status, stored)
+    if ledger or accounts.members:
+        first.append(budget.config_map(meta.name, meta.namespace, accounts, owners))
+        first, foreign = split_groups([first], seen.children, meta.uid)
+        conflicts += foreign
+    looked = judged.known if judged else sight.known if sight else None
+    counted = looked or analysis.opening(terms, rollout.status, stored)
     if known := counted or analysis.standing(rollout.status, stored):
         known = analysis.logged(known, rollout.status, answer, now)
         name, tags = analysis.config_map_name(meta.name), ensemble_labels(meta.name)
@@ -108,19 +117,24 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     deletes, linger = retire(own, desired, keys, now)
     deletes += [*models.delete, *needless(models, own, desired, routes.age(table, now))]
 
-    verdict = _verdict(seen, members, conflicts, rollout.status, terms.fault)
+    verdict = _verdict(seen, members, conflicts, rollout, terms.fault)
     status = ModelEnsembleStatus(
         observed_generation=meta.generation,
         conditions=say.conditions(verdict, ensemble.status.conditions, meta.generation, now),
         last_request=answer,
-        members=[_with_share(member.status, rollout.status) for member in members],
+        members=[
+            _with_share(member.status, rollout.status).model_copy(
+                update={"margins": budget.shown(accounts.members.get(member.status.name), terms)}
+            )
+            for member in members
+        ],
         members_ready=f"{sum(_answers(m.status) for m in members)}/{len(members)}",
         routes=digest(table["data"][ROUTES_KEY]),
         serving=_rule(ensemble.spec),
         rollout=rollout.status,
     )
     waits = [wait for wait in (linger, models.again_in, rollout.again_in) if wait]
-    if analysis.is_open(rollout.status, terms):
+    if analysis.is_open(rollout.status, terms) or watch.is_on(rollout.status, terms):
         waits.append(seen.asked_again_in or terms.every)
     settled = rollout.status is not None and rollout.status.phase in {
         "Stepping",
@@ -138,6 +152,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
             *models.events,
             *_member_events(ensemble.status.members, status.members),
             *_rollout_events(ensemble.status.rollout, status.rollout),
+            *_anchor_events(ensemble.status.members, status.members),
         ),
         status=status,
         again_in=min(waits, default=None),
@@ -173,10 +188,11 @@ def _verdict(
     seen: EnsembleObserved,
     members: Sequence[MemberPlan],
     conflicts: Conflicts,
-    rollout: RolloutStatus | None,
+    decided: Decision,
     unjudged: str | None,
 ) -> Verdict:
     """The first thing that a person should know."""
+    rollout = decided.status
     if blocked := say.conflict("ModelEnsemble", conflicts):
         return blocked
     if seen.ensemble.spec.world_ref and seen.world is None:
@@ -217,6 +233,10 @@ def _verdict(
     if held:
         told = "; ".join(f"{status.name}: {status.message}" for status in held)
         return Verdict(True, "HeldBack", told, stalled=True)
+    if rollout and rollout.phase == "Promoted" and rollout.watch and rollout.watch.drifted:
+        return Verdict(True, "Drifted", f"{rollout.member}: {rollout.message}", stalled=True)
+    if decided.unfit:
+        return Verdict(True, "MarginSpent", "; ".join(decided.unfit), stalled=True)
     parts = [part for member in members for part in _parts(member.status)]
     if rolling := [part for part in parts if part[1].condition in {"RollingOut", "Starting"}]:
         told = "; ".join(f"{label}: {part.message}" for label, part in rolling)
@@ -237,11 +257,31 @@ def _member_events(old: Sequence[MemberStatus], new: Sequence[MemberStatus]) -> 
 
 
 def _rollout_events(old: RolloutStatus | None, new: RolloutStatus | None) -> tuple[Event, ...]:
-    """An Event for each step and phase of a rollout."""
+    """An Event for each step and phase of a rollout, and for drift."""
     if new is None or (
-        old and (old.number, old.phase, old.step) == (new.number, new.phase, new.step)
+        old
+        and (old.number, old.phase, old.step) == (new.number, new.phase, new.step)
+        and _drifted(old) == _drifted(new)
     ):
         return ()
-    bad = new.phase == "Aborted" and new.verdict and new.verdict.kind in SENT_BACK
+    if new.phase == "Promoted" and _drifted(new):
+        return (Event("Warning", "RolloutDrifted", f"{new.member}: {new.message}"),)
+    harmed = new.phase == "Aborted" and new.verdict and new.verdict.kind in SENT_BACK
+    bad = harmed or (new.phase == "Undone" and _drifted(new))
     type_: Literal["Normal", "Warning"] = "Warning" if bad else "Normal"
     return (Event(type_, f"Rollout{new.phase}", f"{new.member}: {new.message}"),)
+
+
+def _drifted(status: RolloutStatus) -> bool:
+    return status.watch is not None and bool(status.watch.drifted)
+
+
+def _anchor_events(old: Sequence[MemberStatus], new: Sequence[MemberStatus]) -> tuple[Event, ...]:
+    """An Event for each member whose account begins anew."""
+    told = "what promotions may cost is counted anew, from how it is now"
+    open_ = {status.name for status in new if status.margins}
+    return tuple(
+        Event("Normal", "MarginsAnchored", f"{status.name}: {told}")
+        for status in old
+        if status.margins and status.name not in open_
+    )

@@ -49,6 +49,12 @@ class Decision:
     said: Said | None = None
     #: Seconds until time alone changes something.
     again_in: float | None = None
+    #: Whether the last promotion was taken back.
+    undone: bool = False
+    #: Whether a person accepted how the members are.
+    anchored: bool = False
+    #: What waits for a person, since it does not fit into what is left of a member's margins.
+    unfit: tuple[str, ...] = ()
 
 
 class _RefusedError(Exception):
@@ -63,6 +69,7 @@ def decide(
     uid: str,
     now: datetime,
     terms: Terms,
+    unfit: Mapping[str, str] | None = None,
 ) -> Decision:
     """What becomes of a rollout.
 
@@ -74,13 +81,15 @@ def decide(
         uid: of the ensemble; with the rollout's number it makes the salt.
         now: the time.
         terms: what it is judged by.
+        unfit: members whose margins do not fit into what is left, and why.
     """
     if policy is None:
         why = "spec.rollout is not set, so there is nothing to steer; set it with its steps"
         return Decision(_left(before), said=Said("Refused", why) if asked else None)
-    turn = _Turn(policy, {line.name: line for line in lines}, before, uid, now, terms)
+    turn = _Turn(policy, {line.name: line for line in lines}, before, uid, now, terms, unfit or {})
     turn.follow_the_spec()
     turn.heed_the_verdict()
+    turn.heed_the_watch()
     said = turn.obey(asked) if asked else None
     turn.let_time_pass()
     turn.begin_the_next()
@@ -90,6 +99,9 @@ def decide(
         courses={name: turn.course(line) for name, line in turn.lines.items()},
         said=said,
         again_in=turn.wait(),
+        undone=turn.undone,
+        anchored=turn.anchored,
+        unfit=tuple(f"{line.name}: {turn.unfit[line.name]}" for line in turn.waiting_for_margin()),
     )
 
 
@@ -104,6 +116,7 @@ class _Turn:
         uid: str,
         now: datetime,
         terms: Terms,
+        unfit: Mapping[str, str],
     ) -> None:
         self.policy = policy
         self.lines = lines
@@ -112,6 +125,8 @@ class _Turn:
         self.uid = uid
         self.now = now
         self.terms = terms
+        self.unfit = unfit
+        self.undone = self.anchored = False
         self.held = {line.name: line.held_back for line in lines.values() if line.held}
 
     def follow_the_spec(self) -> None:
@@ -125,10 +140,12 @@ class _Turn:
         elif status.phase == "Promoted":
             if line.pending and line.pending == old_of(status) and line.answers(old_of(status)):
                 self._undo("the spec returned to it")
-            elif line.pending:
+            elif line.pending and line.name not in self.unfit:
                 self._begin(line)
         elif not line.pending:
             self._finish("Aborted", f"the spec returned to {names(old_of(status))}")
+        elif line.name in self.unfit:
+            self._finish("Aborted", self.unfit[line.name])
         elif line.pending != new_of(status):
             self._begin(line)
         elif status.plan != self.terms.digest and self.terms.fault is None:
@@ -151,6 +168,19 @@ class _Turn:
         elif open_end and status.paused_at is None:
             self._set(status, phase="Paused", paused_at=timestamp(self.now), until=None)
 
+    def heed_the_watch(self) -> None:
+        """What drifted from what promotion promised goes back, if that is still warm."""
+        status = self.status
+        if status is None or status.phase != "Promoted" or not (status.watch and self._returns):
+            return
+        if status.watch.drifted and self.lines[status.member].answers(old_of(status)):
+            self._hold_back(status)
+            self._undo(status.watch.message)
+
+    @property
+    def _returns(self) -> bool:
+        return self.policy.when_drifting == "RollBack"
+
     def obey(self, action: str) -> Said:
         """Do what a person asks, or say why not."""
         try:
@@ -161,6 +191,9 @@ class _Turn:
     def _act(self, action: str) -> str:
         if action == "Retry":
             return self._retry()
+        if action == "Anchor":
+            self.unfit, self.anchored = {}, True
+            return "what promotions may cost is counted from how the members are today"
         status = self.status
         if status is None:
             raise _RefusedError("there was no rollout yet; change a member and one begins")
@@ -248,7 +281,7 @@ class _Turn:
         if self.status and (self.status.phase in UNDER_WAY or self.status.phase == "Promoted"):
             return
         for line in self.lines.values():
-            if line.pending and line.name not in self.held:
+            if line.pending and line.name not in self.held and line.name not in self.unfit:
                 self._begin(line)
                 self.let_time_pass()
                 return
@@ -316,6 +349,7 @@ class _Turn:
         assert self.status is not None  # noqa: S101  (callers have looked)
         self._move(self.status.member, old_of(self.status))
         self._finish("Undone", why)
+        self.undone = True
 
     def _finish(self, phase: str, why: str) -> None:
         assert self.status is not None  # noqa: S101  (callers have looked)
@@ -365,6 +399,14 @@ class _Turn:
         left = (datetime.fromisoformat(self.status.until) - self.now).total_seconds()
         return left if left > 0 else OVERDUE
 
+    def waiting_for_margin(self) -> list[Line]:
+        """Members that changed, and whose rollout does not begin."""
+        return [
+            line
+            for line in self.lines.values()
+            if line.pending and line.name in self.unfit and line.name not in self.held
+        ]
+
     def course(self, line: Line) -> Course:
         """What a member runs in this state."""
         status = self.status
@@ -376,6 +418,8 @@ class _Turn:
         waits = None
         if line.name in self.held:
             waits = f"{names(line.pending)} was sent back; Retry, or change the member"
+        elif line.pending and line.name in self.unfit:
+            waits = self.unfit[line.name]
         elif line.pending and status is not None:
             waits = f"{names(line.pending)} waits for the rollout of {status.member}"
         return Course(line.stable, warm=warm, held_back=self.held.get(line.name), waits=waits)

@@ -81,17 +81,29 @@ def joined(ways: Sequence[Route]) -> Route | None:
 def split(
     status: RolloutStatus | None, canary: Route | None, policy: Rollout | None = None
 ) -> Split | None:
-    """How sessions are divided, from the first step of a rollout to its last.
+    """How sessions are divided, from the first step of a rollout to its last, and which of them are
+    watched after that.
 
     Args:
         status: the rollout as it is now.
         canary: how to ask the member at its new revision; None where that may not be asked.
         policy: `spec.rollout`.
     """
-    if status is None or status.phase not in UNDER_WAY or status.step == 0:
+    if status is None:
+        return None
+    how = (policy and policy.analysis) or Analysis()
+    if status.phase == "Promoted" and status.watch and status.watch.traffic_percent:
+        return Split(
+            salt=status.watch_salt,
+            member=status.member,
+            percent=0,
+            watched_seconds=how.window_seconds,
+            slow_above_ms=how.slow_above_milliseconds,
+            promoted_percent=status.watch.traffic_percent,
+        )
+    if status.phase not in UNDER_WAY or status.step == 0:
         return None
     ways = [_served(canary), *canary.variants] if canary else []
-    how = (policy and policy.analysis) or Analysis()
     testers = (policy and policy.testers) or Testers()
     shadow = policy.shadow if policy else None
     return Split(

@@ -2,7 +2,7 @@
 the World as a plan of analysis. Who changes it in the middle begins again (`Terms.digest`)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from controllers.delivery.plan import DEFAULT_MARGIN, AnalysisPlan, Margin, Metric, PlanError
@@ -12,6 +12,8 @@ from crds.observations import FALLBACKS, JUDGE_PREFERENCE, MEMBER_ERRORS, MEMBER
 from crds.rollout import Analysis, Guardrail, Rollout
 from crds.world import World
 
+#: Promotions at the whole margin before somebody has to look at how it is.
+PROMOTIONS = 5
 #: Looks in the time that a session is watched, and the seconds between two at the least and at the
 #: most. A verdict is late by a look at most, and each costs two writes.
 LOOKS, SOON, SELDOM = 20, 2.0, 30.0
@@ -30,6 +32,8 @@ class Terms:
     #: Why it cannot be judged, and what to do.
     fault: str | None = None
     every: float = SELDOM
+    #: By metric, how much worse a row of promotions may make it, as a share of its range.
+    budgets: Mapping[str, float] = field(default_factory=dict)
 
 
 def agreed(policy: Rollout | None, world: World | None) -> Terms:
@@ -46,12 +50,26 @@ def agreed(policy: Rollout | None, world: World | None) -> Terms:
     said = [plan.digest, how.window_seconds, how.slow_above_milliseconds]
     if any(metric.name == JUDGE_PREFERENCE for metric in metrics) and policy.shadow:
         said.append(policy.shadow.judge)
-    return Terms(plan, digest(said), every=min(SELDOM, max(SOON, how.window_seconds / LOOKS)))
+    return Terms(
+        plan,
+        digest(said),
+        every=min(SELDOM, max(SOON, how.window_seconds / LOOKS)),
+        budgets={each.metric: _budget(each) for each in policy.guardrails},
+    )
+
+
+def _margin(guardrail: Guardrail) -> float:
+    points = guardrail.margin_points
+    return DEFAULT_MARGIN.absolute if points is None else float(points) / 100
+
+
+def _budget(guardrail: Guardrail) -> float:
+    points = guardrail.budget_points
+    return PROMOTIONS * _margin(guardrail) if points is None else float(points) / 100
 
 
 def _metric(guardrail: Guardrail, declared: Mapping[str, GameMetric]) -> Metric:
-    name, points = guardrail.metric, guardrail.margin_points
-    margin = DEFAULT_MARGIN.absolute if points is None else float(points) / 100
+    name, margin = guardrail.metric, _margin(guardrail)
     if name in {MEMBER_ERRORS, FALLBACKS}:
         return Metric(name, Margin(margin))
     if name == MEMBER_SLOW:

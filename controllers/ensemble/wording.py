@@ -42,8 +42,12 @@ def told(
             f"everyone is told by {new}; {old} is kept warm until {status.until}, and Undo returns "
             "to it at once"
         )
-        if status.plan and (status.verdict is None or status.verdict.kind != "Proven"):
+        if status.plan and not status.proven:
             message += "; a person promoted it without proof"
+        if status.watch:
+            message = f"{message}; {status.watch.message}"
+            if status.watch.drifted and policy.when_drifting == "RollBack":
+                message += f"; {old} has no ready replica, and everyone is back when it has"
     return status.model_copy(
         update={
             "steps": len(policy.steps),

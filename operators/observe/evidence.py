@@ -8,7 +8,7 @@ is a change that has the ensemble looked at again, and without a pause that woul
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from controllers.ensemble import analysis
+from controllers.ensemble import analysis, watch
 from controllers.ensemble.terms import agreed
 from controllers.experiment import evidence as outcomes
 from controllers.experiment import terms as experiments
@@ -50,16 +50,20 @@ class Observers:
         neither where nothing is judged."""
         meta, status = ensemble.metadata, ensemble.status.rollout
         terms = agreed(ensemble.spec.rollout, world)
-        if not analysis.is_open(status, terms):
+        if analysis.is_open(status, terms):
+            salt, counted = status.salt, analysis.cursor
+        elif watch.is_on(status, terms):
+            salt, counted = status.watch_salt, watch.cursor
+        else:
             return (), None
-        left = self._left(status.salt)
+        left = self._left(salt)
         if left > 0:
             return (), left
         stored = children.owned_by(meta.uid).get("ConfigMap", analysis.config_map_name(meta.name))
-        cursor = analysis.cursor(terms, status, stored)
+        cursor = counted(terms, status, stored)
         everyone = await all_of(reader, Storyteller, meta.namespace)
         ours = [each.metadata.name for each in everyone if each.spec.ensemble_ref == meta.name]
-        return await self._all(reader, meta.namespace, ours, status.salt, cursor, terms.every)
+        return await self._all(reader, meta.namespace, ours, salt, cursor, terms.every)
 
     async def of_experiment(
         self, reader: Reader, seen: ExperimentObserved

@@ -15,7 +15,7 @@ Score = Annotated[str, StringConstraints(pattern=r"^(0(\.[0-9]{1,6})?|1(\.0{1,6}
 
 
 #: The arms whose sessions have an outcome.
-WatchedArm = Literal["Canary", "Baseline", "Shadow"]
+WatchedArm = Literal["Canary", "Baseline", "Shadow", "Promoted"]
 
 
 class OutcomeEntry(Entry):

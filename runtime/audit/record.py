@@ -22,7 +22,8 @@ Because = Literal["Slow", "Failed"]
 
 #: The part of a session in a rollout. ``Shadow``: of the rest, and each of its questions is asked
 #: of the new revision too. ``Tester``: told by the new revision, because somebody said so.
-Arm = Literal["Canary", "Baseline", "Rest", "Shadow", "Tester"]
+#: ``Promoted``: it began when everyone had the new revision, and is watched on.
+Arm = Literal["Canary", "Baseline", "Rest", "Shadow", "Tester", "Promoted"]
 
 #: Why an answer is not the ensemble's. ``Outvoted``: another had more weight. ``Outweighed``: a
 #: heavier member's words were taken. ``NoWeight``: its member decides nothing. ``Settled``: the
@@ -340,8 +341,9 @@ class Record(Entry):
         Field(
             description="Its part in that rollout: told by the new revision, by the old one to be "
             "held against it, or in neither (`Rest`); as `Shadow` it is in neither, and the new "
-            "one was asked too; as `Tester` it is told by the new one, and not counted. Each "
-            "candidate says its own revision."
+            "one was asked too; as `Tester` it is told by the new one, and not counted; as "
+            "`Promoted` it is watched after everyone has the new one. Each candidate says its own "
+            "revision."
         ),
     ] = None
     watched: Annotated[

@@ -38,6 +38,9 @@ def assigned(
         return None
     if tester in split.testers or player in split.players:
         return f"{split.salt}:Tester"
+    if split.promoted_percent is not None:
+        watched = place(unit, split.salt) < split.promoted_percent
+        return f"{split.salt}:{'Promoted' if watched else 'Rest'}"
     arm: Arm = drawn(unit, split.salt, split.percent)
     if arm == "Rest" and shadow and split.shadow:
         # Another draw, so that the rest is the same whichever part of it the arms leave.

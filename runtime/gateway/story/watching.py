@@ -1,7 +1,8 @@
 """What is seen of sessions while something is tried out in some of them: a new revision of a
-member, or the values of an experiment.
+member, or the values of an experiment. And for a while after a revision is everyone's.
 
-Only those in the canary and in its baseline are watched, for the same time from their beginning.
+Only those in the canary and in its baseline are watched, and a share after promotion, for the same
+time from their beginning.
 Of those in the shadow it is only seen, for as long, which answers a judge prefers.
 A vote waits for the member that is tried out, in both arms alike, as long as its call is not slow:
 cancelled sooner, nobody would ever see what is wrong with it.
@@ -92,7 +93,7 @@ def _seen(arm: Arm | None, split: Split) -> bool:
     """Whether a rollout sees anything of who is in that arm."""
     if arm == "Shadow":
         return bool(split.shadow and split.shadow.judge)
-    return arm in ("Canary", "Baseline")
+    return arm in ("Canary", "Baseline", "Promoted")
 
 
 def begun(
