@@ -424,7 +424,7 @@ class RolloutWatch(Model):
         int, Field(ge=0, description="Sessions that count, rounded down to one digit.")
     ] = 0
     drifted: Annotated[
-        list[str],
+        list[MetricName],
         ListAtomic(),
         Field(max_length=8, description="Guardrails that got worse than was promised."),
     ] = []

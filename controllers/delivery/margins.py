@@ -11,21 +11,11 @@ that what was gained is not handed out again.
 def after(spent: float, upper: float) -> float:
     """What is spent once a canary was promoted whose difference was at most ``upper``.
 
-    Differences of what is bad, in the metric's unit, or relative to the baseline.
+    Differences of what is bad, in the unit of the budget.
     """
     return max(0.0, spent + upper)
-
-
-def after_relative(spent: float, upper: float) -> float:
-    """The same of relative differences, which multiply: 10 % on 10 % are 21 %."""
-    return max(0.0, (1 + spent) * (1 + upper) - 1)
 
 
 def left(budget: float, spent: float) -> float:
     """The greatest margin that still fits."""
     return max(0.0, budget - spent)
-
-
-def left_relative(budget: float, spent: float) -> float:
-    """The same of relative margins."""
-    return max(0.0, (1 + budget) / (1 + spent) - 1)

@@ -26,6 +26,8 @@ class FaultPlan:
         self.arrived += 1
         if self.faults.hang_after is not None and number >= self.faults.hang_after:
             return Fault.HANG
+        if number < self.faults.after:
+            return Fault.NONE
         draw = random.Random(f"{self.faults.seed}/{number}").random()  # noqa: S311 - repeatable
         if draw < self.faults.empty_rate:
             return Fault.EMPTY

@@ -21,6 +21,8 @@ class Faults:
     garbage_rate: float = 0.0
     latency_seconds: float = 0.0
     hang_after: int | None = None
+    #: Requests before the rates hold.
+    after: int = 0
     freeze: bool = False
 
 
@@ -193,6 +195,13 @@ def _parser() -> argparse.ArgumentParser:
         help="answer N requests, then none; the probes stay well",
     )
     tests.add_argument(
+        "--fault-after",
+        metavar="N",
+        type=_whole(0, 1_000_000_000),
+        default=0,
+        help="answer N requests as they should be before the rates hold (default: 0)",
+    )
+    tests.add_argument(
         "--fault-freeze",
         metavar="BOOL",
         type=_switch,
@@ -251,6 +260,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
             garbage_rate=given.fault_garbage_rate,
             latency_seconds=given.fault_latency_ms / 1000,
             hang_after=given.fault_hang_after,
+            after=given.fault_after,
             freeze=given.fault_freeze,
         ),
     )

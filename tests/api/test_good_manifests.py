@@ -126,9 +126,12 @@ GOOD = [
                 {"metric": "member-errors"},
                 {"metric": "member-slow", "marginPoints": "2.5"},
                 {"metric": "d3-retention", "marginPoints": "99.999999"},
+                {"metric": "quit-early", "budgetPoints": "1"},
+                {"metric": "fallbacks", "marginPoints": "2.5", "budgetPoints": "2.5"},
             ],
             "analysis": {"slowAboveMilliseconds": 800},
             "whenInconclusive": "RollBack",
+            "whenDrifting": "Alert",
         },
     ),
     changed(
@@ -301,6 +304,7 @@ def test_defaults_are_written_but_never_into_lists(server: Server) -> None:
         "steps": steps,
         "rollbackWindowMinutes": 60,
         "whenInconclusive": "Pause",
+        "whenDrifting": "RollBack",
     }
     judged = server.check(changed(ENSEMBLE, "spec.rollout", {"steps": steps, "analysis": {}}))
     assert judged.body["spec"]["rollout"]["analysis"] == {

@@ -9,9 +9,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from controllers.delivery.checkpoint import dump
+from controllers.delivery.checkpoint import dump, dump_watch, load
 from controllers.delivery.evidence import start
 from controllers.delivery.plan import AnalysisPlan
+from controllers.delivery.watch import begin
 from controllers.ensemble.terms import agreed
 from controllers.plan import Children, Object
 from crds import API_VERSION, ModelEnsemble
@@ -214,8 +215,40 @@ async def test_it_is_asked_again_after_a_while_or_soon_if_there_is_more(setting:
     assert len(setting.gateway.asked) == 3
 
 
+PROVEN = {"kind": "Proven", "pairs": 9, "message": "", "digest": ""}
+
+
+async def test_after_a_promotion_that_was_proven_its_sessions_are_asked_for(
+    setting: Setting,
+) -> None:
+    known = checkpoint(one=3)
+    assert await setting.ask(ensemble("Promoted", verdict=PROVEN), known)
+    salt = f"{SALT}-after"
+    assert [query["rollout"] for query in setting.gateway.asked] == [salt, salt]
+    assert setting.gateway.afters == [None, "3"], "what came after the rollout's own"
+    (stored,) = known
+    text = stored["data"]["checkpoint.json"]
+    seen = replace(begin(load(text, PLAN), PLAN), cursor={"one": 7})
+    stored["data"]["watch.json"] = dump_watch(seen, PLAN)
+    setting.clock.now += 100
+    told = await setting.ask(ensemble("Promoted", verdict=PROVEN), known)
+    assert [each.sequence for answer in told for each in answer.observations] == [8]
+
+
 @pytest.mark.parametrize(
-    "changes", [{"phase": "Promoted"}, {"phase": "Aborted"}, {"step": 0}, {"plan": None}]
+    "changes",
+    [
+        {"phase": "Promoted"},
+        {
+            "phase": "Promoted",
+            "verdict": PROVEN,
+            "watch": {"drifted": ["fallbacks"], "message": ""},
+        },
+        {"phase": "Complete", "verdict": PROVEN},
+        {"phase": "Aborted"},
+        {"step": 0},
+        {"plan": None},
+    ],
 )
 async def test_nobody_is_asked_while_nothing_is_judged(
     setting: Setting, changes: dict[str, Any]

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from controllers.delivery.evidence import Arm
-from controllers.ensemble import analysis
+from controllers.ensemble import analysis, watch
 from controllers.ensemble.terms import agreed
 from controllers.observed import ExperimentObserved, StorytellerGone
 from controllers.plan import Children, Defaults, Event, Object, Plan, Ref, owner, split_conflicts
 from crds import API_VERSION, ModelEnsemble, World
 from crds.gateway import GatewayReport
 from crds.observations import Observation, Observations
+from crds.rollout import RolloutStatus
 from operators.applier import Applier
 from operators.dependents import Dependents
 from operators.errors import (
@@ -61,19 +62,25 @@ async def silence(storyteller: str, pods: Any, since: Any) -> dict[str, GatewayR
 @dataclass
 class Sessions:
     """What gateways have in their logs by now, told from the checkpoint on as they do. ``rate`` is
-    how often a call of the canary fails."""
+    how often a call of the canary fails, ``later`` that of what was promoted, in so many sessions
+    ``after``."""
 
     rate: float = 0.0
     pairs: int = 0
+    later: float = 0.0
+    after: int = 0
 
     async def __call__(
         self, reader: Reader, ensemble: ModelEnsemble, world: World | None, children: Children
     ) -> tuple[tuple[Observations, ...], None]:
         status, terms = ensemble.status.rollout, agreed(ensemble.spec.rollout, world)
-        if not analysis.is_open(status, terms):
+        if not (analysis.is_open(status, terms) or watch.is_on(status, terms)):
             return (), None
         stored = children.get("ConfigMap", analysis.config_map_name(ensemble.metadata.name))
         chance = random.Random(status.salt)
+        if watch.is_on(status, terms):
+            last = watch.cursor(terms, status, stored).get("bard-gateway-0", -1)
+            return (self._promoted(status, chance, last),), None
         entries: list[Observation] = []
         for at in range(2 * self.pairs):
             arm: Arm = "Baseline" if at % 2 else "Canary"
@@ -93,6 +100,25 @@ class Sessions:
             more=False,
         )
         return (told,), None
+
+    def _promoted(self, status: RolloutStatus, chance: random.Random, last: int) -> Observations:
+        """Sessions of what was promoted; they come later in the log than all before."""
+        entries = [
+            Observation(
+                sequence=10_000 + at,
+                kind="Outcome",
+                arm="Promoted",
+                values={"member-errors": float(chance.random() < self.later)},
+            )
+            for at in range(self.after)
+        ]
+        return Observations(
+            log="bard-gateway-0",
+            rollout=status.watch_salt,
+            observations=[entry for entry in entries if entry.sequence > last],
+            through=10_000 + self.after,
+            more=False,
+        )
 
 
 async def nobody(reader: Reader, seen: ExperimentObserved) -> tuple[tuple[Observations, ...], None]:
@@ -385,7 +411,8 @@ async def test_a_rollout_comes_to_the_same_end_wherever_the_operator_is_killed(
 
 
 async def judged(setting: Setting, look: Look) -> FakeApi:
-    """From an edit to what its sessions come to, a few more each time."""
+    """From an edit to what its sessions come to, a few more each time, and to the end of the window
+    or back."""
     change_member(setting.api)
     await look()
     make_ready(setting.api)
@@ -393,11 +420,19 @@ async def judged(setting: Setting, look: Look) -> FakeApi:
         setting.sessions.pairs = pairs
         await look()
         setting.now += timedelta(minutes=2)
+    for after in (0, 5, 40, 90):
+        setting.sessions.after = after
+        await look()
+        setting.now += timedelta(minutes=2)
+    setting.now += timedelta(minutes=60)
+    await look()
     return setting.api
 
 
 VERDICTS = pytest.mark.parametrize(
-    ("rate", "phase", "pairs"), [(0.3, "Aborted", 60), (0.0, "Promoted", 150)], ids=["bad", "equal"]
+    ("rate", "later", "phase", "pairs"),
+    [(0.3, 0.0, "Aborted", 60), (0.0, 0.0, "Complete", 150), (0.0, 0.5, "Undone", 150)],
+    ids=["bad", "equal", "drifting"],
 )
 
 
@@ -413,13 +448,13 @@ async def guarded() -> FakeApi:
 )
 @VERDICTS
 async def test_a_verdict_in_trouble_is_the_same(
-    rate: float, phase: str, pairs: int, seeds: range
+    rate: float, later: float, phase: str, pairs: int, seeds: range
 ) -> None:
     begin = await guarded()
-    calm = Setting(copy.deepcopy(begin), sessions=Sessions(rate))
+    calm = Setting(copy.deepcopy(begin), sessions=Sessions(rate, later=later))
     undisturbed = timeless(await judged(calm, looks(calm)))
     for seed in seeds:
-        setting = Setting(copy.deepcopy(begin), sessions=Sessions(rate))
+        setting = Setting(copy.deepcopy(begin), sessions=Sessions(rate, later=later))
         got = await judged(setting, troubled_looks(setting, random.Random(seed)))
         assert timeless(got) == undisturbed, f"seed {seed}"
 
@@ -427,16 +462,16 @@ async def test_a_verdict_in_trouble_is_the_same(
 @VERDICTS
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_a_verdict_is_the_same_wherever_the_operator_is_killed(
-    rate: float, phase: str, pairs: int, moment: Moment
+    rate: float, later: float, phase: str, pairs: int, moment: Moment
 ) -> None:
     begin = await guarded()
-    calm = Setting(copy.deepcopy(begin), sessions=Sessions(rate))
+    calm = Setting(copy.deepcopy(begin), sessions=Sessions(rate, later=later))
     undisturbed = await judged(calm, looks(calm))
     status = undisturbed.objects[ENSEMBLE]["status"]["rollout"]
     assert (status["phase"], status["verdict"]["pairs"]) == (phase, pairs)
     assert len(undisturbed.writes) > 15
     for write in range(1, len(undisturbed.writes) + 1):
-        setting = Setting(copy.deepcopy(begin), sessions=Sessions(rate))
+        setting = Setting(copy.deepcopy(begin), sessions=Sessions(rate, later=later))
         got = await judged(setting, looks(setting, KillAt(write, moment)))
         assert got.dump() == undisturbed.dump(), f"killed {moment} write {write}"
         assert told(got) == told(undisturbed), f"killed {moment} write {write}"

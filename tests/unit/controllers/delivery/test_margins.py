@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controllers.delivery.margins import after, after_relative, left, left_relative
+from controllers.delivery.margins import after, left
 
 MARGIN, BUDGET = 0.02, 0.05
 
@@ -26,12 +26,6 @@ def test_promotions_within_their_margins_never_cost_more_than_the_budget(
 def test_what_is_left_is_never_less_than_nothing() -> None:
     assert left(0.03, 0.025) == pytest.approx(0.005)
     assert left(0.03, 0.05) == 0.0
-    assert left_relative(0.15, 0.1) == pytest.approx(1.15 / 1.1 - 1)
-    assert left_relative(0.1, 0.2) == 0.0
-
-
-def test_relative_costs_multiply() -> None:
-    assert after_relative(after_relative(0.0, 0.1), 0.1) == pytest.approx(0.21)
 
 
 def test_what_was_proven_better_gives_back_and_is_not_handed_out_again() -> None:

@@ -83,6 +83,30 @@ async def test_sessions_of_both_arms_are_told_of_by_cursor(home: House) -> None:
     assert (await observed(home, rollout="another")).observations == []
 
 
+async def test_a_share_of_what_was_promoted_is_watched_on_and_told_apart(home: House) -> None:
+    await roll_out(home)
+    before = await session_in(home, "Canary")
+    after = {"salt": "s1-after", "percent": 0, "canary": [], "promotedPercent": 60}
+    await route(home, 9, split={**split(home, 0), "watchedSeconds": 600, **after})
+    assert (await read(home, (await home.decide(before, **ASK))["id"])).arm is None
+    arms = {}
+    for _ in range(20):
+        session = await home.session()
+        arms[session] = (await home.gateway.sessions.get(session)).arm
+    watched = [session for session, arm in arms.items() if arm == "s1-after:Promoted"]
+    assert {*arms.values()} == {"s1-after:Promoted", "s1-after:Rest"}
+    home.stubs[1].behaviour = "empty"
+    record = await read(home, (await home.decide(watched[0], **ASK))["id"])
+    assert (record.arm, record.rollout) == ("Promoted", "s1-after")
+    assert record.candidates[1].revision == "0000000a", "everyone is told by what the table says"
+    await due(home)
+    told = (await observed(home, rollout="s1-after")).observations
+    assert [each.kind for each in told] == ["Assigned"] * len(watched) + ["Outcome"]
+    assert {each.arm for each in told} == {"Promoted"}
+    assert told[-1].values == {"member-errors": 1.0, "fallbacks": 0.0}
+    assert {each.kind for each in (await observed(home)).observations} == {"Assigned"}
+
+
 async def test_what_was_seen_outlasts_a_restart(home: House) -> None:
     await roll_out(home)
     session = await session_in(home, "Canary")

@@ -41,6 +41,12 @@ def test_a_hang_begins_after_its_number_and_does_not_end() -> None:
     assert drawn(Faults(hang_after=2), 4) == [Fault.NONE, Fault.NONE, Fault.HANG, Fault.HANG]
 
 
+def test_rates_hold_after_a_number_and_meet_the_same_requests_then() -> None:
+    late, always = drawn(Faults(empty_rate=0.3, after=100)), drawn(Faults(empty_rate=0.3))
+    assert set(late[:100]) == {Fault.NONE}
+    assert late[100:] == always[100:]
+
+
 def test_noise_repeats_and_is_nothing_that_parses() -> None:
     assert noise(1, 5) == noise(1, 5) != noise(1, 6)
     assert not any(character in "{}[]\"'" for character in "".join(noise(1, 5)))

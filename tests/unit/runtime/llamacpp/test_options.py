@@ -42,6 +42,7 @@ def test_every_fault_can_be_asked_for() -> None:
             *MODEL,
             *("--fault-empty-rate", "0.25", "--fault-garbage-rate", "0.5", "--fault-freeze"),
             *("--fault-latency-ms", "1500", "--fault-hang-after", "3", "--fault-seed", "7"),
+            *("--fault-after", "9"),
         ],
         {},
     )
@@ -51,6 +52,7 @@ def test_every_fault_can_be_asked_for() -> None:
         garbage_rate=0.5,
         latency_seconds=1.5,
         hang_after=3,
+        after=9,
         freeze=True,
     )
 
