@@ -28,13 +28,15 @@ class Drift:
     logs: npt.NDArray[np.float64] | tuple[float, ...] = (-math.inf,) * len(STAKES)
 
 
-def observe(drift: Drift, badness: npt.ArrayLike, reference: float) -> Drift:
+def observe(drift: Drift, badness: npt.ArrayLike, reference: npt.ArrayLike) -> Drift:
     """One observation more, on a scale from 0 to 1, against the mean that promotion allowed.
 
-    The reference is what was promised: the baseline's mean at promotion and the margin on top.
+    The reference is what was promised: the baseline's mean at promotion and the margin on top. With
+    several, the last axis is of length 1.
     """
-    if not 0 < reference < 1:
-        raise ValueError(f"reference must lie between 0 and 1, and is {reference}")
+    reference = np.asarray(reference, dtype=np.float64)
+    if not ((reference > 0) & (reference < 1)).all():
+        raise ValueError("reference must lie between 0 and 1")
     gain = np.asarray(badness, dtype=np.float64)[..., None] - reference
     return Drift(np.logaddexp(drift.logs, 0.0) + np.log1p(gain * (STAKES / reference)))
 

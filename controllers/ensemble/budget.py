@@ -58,6 +58,11 @@ class Accounts(Model):
     version: Literal[1] = 1
     members: dict[str, Account] = {}
 
+    def used(self, member: str) -> Mapping[str, Used]:
+        """What was used up of one member's margins, by metric."""
+        account = self.members.get(member)
+        return account.metrics if account else {}
+
 
 def config_map_name(ensemble: str) -> str:
     return f"{ensemble}-margins"
@@ -198,7 +203,7 @@ def _unfit(account: Account, terms: Terms) -> Iterable[str]:
             )
 
 
-def shown(account: Account | None, terms: Terms) -> list[MarginUse]:
+def shown(metrics: Mapping[str, Used], terms: Terms) -> list[MarginUse]:
     """An account as the status shows it."""
     return [
         MarginUse(
@@ -207,7 +212,7 @@ def shown(account: Account | None, terms: Terms) -> list[MarginUse]:
             spent_points=_up(used.spent),
             budget_points=f"{100 * terms.budgets[name]:g}",
         )
-        for name, used in (account.metrics.items() if account else ())
+        for name, used in metrics.items()
         if name in terms.budgets
     ]
 

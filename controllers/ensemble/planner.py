@@ -8,6 +8,7 @@ from typing import Literal
 from controllers import conditions as say
 from controllers.conditions import Verdict
 from controllers.ensemble import analysis, budget, routes, watch
+from controllers.ensemble.budget import Accounts
 from controllers.ensemble.members import MemberPlan, line_of, plan_member
 from controllers.ensemble.models import locate, needless
 from controllers.ensemble.retire import retire
@@ -124,7 +125,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         last_request=answer,
         members=[
             _with_share(member.status, rollout.status).model_copy(
-                update={"margins": budget.shown(accounts.members.get(member.status.name), terms)}
+                update={"margins": budget.shown(accounts.used(member.status.name), terms)}
             )
             for member in members
         ],
@@ -152,7 +153,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
             *models.events,
             *_member_events(ensemble.status.members, status.members),
             *_rollout_events(ensemble.status.rollout, status.rollout),
-            *_anchor_events(ensemble.status.members, status.members),
+            *_anchor_events(ensemble.status.members, accounts),
         ),
         status=status,
         again_in=min(waits, default=None),
@@ -276,12 +277,11 @@ def _drifted(status: RolloutStatus) -> bool:
     return status.watch is not None and bool(status.watch.drifted)
 
 
-def _anchor_events(old: Sequence[MemberStatus], new: Sequence[MemberStatus]) -> tuple[Event, ...]:
+def _anchor_events(old: Sequence[MemberStatus], accounts: Accounts) -> tuple[Event, ...]:
     """An Event for each member whose account begins anew."""
     told = "what promotions may cost is counted anew, from how it is now"
-    open_ = {status.name for status in new if status.margins}
     return tuple(
         Event("Normal", "MarginsAnchored", f"{status.name}: {told}")
         for status in old
-        if status.margins and status.name not in open_
+        if status.margins and not accounts.used(status.name)
     )

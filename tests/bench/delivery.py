@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from controllers.delivery import bounded, drift, harm, ratio
+from controllers.delivery.betting import bounds
 from controllers.delivery.ebh import discoveries
 from controllers.delivery.noninferiority import log_proof, points
 from controllers.delivery.plan import DEFAULT_MARGIN, Margin, Metric, Sizes
 from controllers.delivery.tally import shares
+from controllers.delivery.watch import LEAST, MOST
 from crds.observations import JUDGE_PREFERENCE
 
 HARM, PROOF = 0.01, 0.05
@@ -210,11 +212,28 @@ def false_discovery(
     return float(false.mean()), float(found.mean())
 
 
+def promised(seen: Pairs, margin: Margin) -> tuple[Floats, Floats]:
+    """Of each run that is proven: what is promised from then on, the baseline's mean and the margin
+    on top, and the most that the promotion may have cost."""
+    support = points(Metric("errors"), (1, 1))
+    promises, costs = [], []
+    for run, pairs in enumerate(proven_after(seen, margin).tolist()):
+        if pairs >= NEVER:
+            continue
+        canary = seen.canary[:pairs, run].astype(np.float64)
+        baseline = seen.baseline[:pairs, run].astype(np.float64)
+        promises.append(baseline.mean() + margin.absolute)
+        counts = shares(canary - baseline, support).sum(axis=0)
+        costs.append(min(margin.absolute, bounds(counts, support, PROOF)[1]))
+    return np.clip(promises, LEAST, MOST), np.array(costs)
+
+
 def drift_alarms(
-    rng: np.random.Generator, runs: int, observations: int, rate: float, reference: float
+    rng: np.random.Generator, runs: int, observations: int, rate: float, reference: float | Floats
 ) -> Counts:
     """After how many observations each run sounds its first alarm."""
     state = drift.Drift(np.full((runs, len(drift.Drift().logs)), -np.inf))
+    reference = np.broadcast_to(reference, runs)[:, None]
     after = np.full(runs, NEVER)
     for at in range(observations):
         state = drift.observe(state, rng.random(runs) < rate, reference)
@@ -427,6 +446,22 @@ def show_rest(rng: np.random.Generator) -> None:
         print(
             f"| {percent(rate)} | {number} in {runs} runs of {observations:,} | "
             f"{spread_of(after) if number > runs / 2 else '-'} |",
+            flush=True,
+        )
+    print("\n## From proof to drift: equal arms, promoted at the first Proven, then watched\n")
+    print(
+        "| it fails at | margin | may have cost, mean | alarms in 20,000 sessions while nothing "
+        "changes | sessions to the alarm at the rate and three margins, median / p90 |"
+        "\n|---|---|---|---|---|"
+    )
+    for rate, points_, cap in ((0.01, 1, 5000), (0.01, 2, 2000), (0.1, 5, 2000), (0.5, 10, 2000)):
+        margin = Margin(absolute=points_ / 100)
+        promises, costs = promised(independent(rng, cap, 1000, rate, rate), margin)
+        calm = drift_alarms(rng, len(promises), 20_000, rate, promises)
+        worse = drift_alarms(rng, len(promises), 4000, rate + 3 * margin.absolute, promises)
+        print(
+            f"| {percent(rate)} | {points_} | {100 * costs.mean():.2f} points | "
+            f"{int((calm < NEVER).sum())} of {len(promises)} runs | {spread_of(worse)} |",
             flush=True,
         )
     print("\n## Sample ratio, 25,000 sessions, alpha .001\n")

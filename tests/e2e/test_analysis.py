@@ -120,7 +120,7 @@ def test_an_equal_model_is_promoted_when_it_is_proven(kube: Kube, game: Game) ->
     assert verdict["kind"] == "Proven"
     assert {each["standing"] for each in verdict["metrics"]} == {"Proven"}
     assert "without proof" not in rollout(kube)["message"]
-    until("everyone has it", lambda: told_by(game, game.session()) == (new, None), seconds=10)
+    until("everyone has it", lambda: told_by(game, game.session())[0] == new, seconds=10)
     kept = kube.get("configmap", "chorus-analysis")
     assert kept["data"]["rollout"] == rollout(kube)["salt"]
     story = report.of_rollout(kube.get("me", "chorus"), kept)

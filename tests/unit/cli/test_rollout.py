@@ -94,6 +94,7 @@ def test_an_ensemble_without_a_rollout_says_how_one_begins(kubectl: Kubectl) -> 
         ("resume", "Resume"),
         ("abort", "Abort"),
         ("retry", "Retry"),
+        ("anchor", "Anchor"),
         ("undo", "Undo"),
     ],
 )

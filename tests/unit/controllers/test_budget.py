@@ -56,9 +56,10 @@ def test_a_promotion_spends_the_most_that_it_may_have_cost() -> None:
     assert used(stage) is None
     assert stored(stage) is None
     promote(stage, gateway)
-    (judged,) = stage.status.verdict.metrics if stage.status.verdict else ()
-    first = used(stage)
+    first, verdict = used(stage), stage.status.verdict
     assert first is not None
+    assert verdict is not None
+    (judged,) = verdict.metrics
     assert judged.upper is not None
     assert float(first.spent_points) == pytest.approx(100 * float(judged.upper), abs=0.01)
     assert (first.reference, first.budget_points) == (judged.baseline, "25")
@@ -226,6 +227,7 @@ def test_without_the_world_nothing_is_forgotten() -> None:
     stage.world = world(metrics=[gold])
     stage.look()
     assert used(stage) is not None
+    assert "MarginsAnchored" not in stage.events
 
 
 def test_what_should_be_high_is_counted_in_its_direction() -> None:
