@@ -19,6 +19,7 @@ from tests.bench.delivery import (
     independent,
     preferences,
     preferred_after,
+    promised,
     proven_after,
 )
 
@@ -79,6 +80,13 @@ def test_thresholds_decide_as_the_tools_do(
 def test_a_good_canary_ends_in_promotion() -> None:
     seen = independent(np.random.default_rng(2), 1000, 50, 0.01, 0.01)
     assert by_verdict(seen, MARGIN).promoted == 1
+
+
+def test_a_promise_is_the_baseline_and_the_margin_and_costs_no_more_than_that() -> None:
+    promises, costs = promised(independent(np.random.default_rng(5), 1000, 20, 0.02, 0.02), MARGIN)
+    assert len(promises) == 20
+    assert promises.mean() == pytest.approx(0.07, abs=0.02)
+    assert ((costs > 0) & (costs <= MARGIN.absolute)).all()
 
 
 @pytest.mark.parametrize(("rate", "reference"), [(0.10, 120), (0.05, 385)])
