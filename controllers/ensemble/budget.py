@@ -179,13 +179,17 @@ def anchored(accounts: Accounts) -> Accounts:
     )
 
 
-def unfit(accounts: Accounts, terms: Terms) -> Mapping[str, str]:
-    """Members whose next rollout does not fit into what is left, and what to say of it."""
-    return {
-        name: "; ".join(told)
-        for name, account in accounts.members.items()
-        if (told := [*_unfit(account, terms)])
-    }
+def unfit(accounts: Accounts, lines: Iterable[Line], terms: Terms) -> Mapping[str, str]:
+    """Members whose next rollout does not fit into what is left, and what to say of it. The way
+    back to what was before the last promotion is open."""
+    found = {}
+    for line in lines:
+        account = accounts.members.get(line.name)
+        told = [*_unfit(account, terms)] if account else []
+        back = account and account.before and account.before.about(line.wanted)
+        if told and not back:
+            found[line.name] = "; ".join(told)
+    return found
 
 
 def _unfit(account: Account, terms: Terms) -> Iterable[str]:

@@ -67,7 +67,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     accounts = budget.read(ledger, ensemble.status.members, tried, lines)
     accounts = budget.settle(accounts, tried, lines, terms)
     asked = say.unanswered(ensemble.status)
-    unfit = budget.unfit(accounts, terms)
+    unfit = budget.unfit(accounts, lines, terms)
     rollout = decide(policy, tried, lines, asked, meta.uid, now, terms, unfit)
     if rollout.anchored:
         accounts = budget.anchored(accounts)

@@ -93,6 +93,14 @@ def test_another_member_is_rolled_out_meanwhile() -> None:
     assert (stage.phase, stage.status.member) == ("Stepping", "sage")
 
 
+def test_the_way_back_to_what_was_before_is_open() -> None:
+    stage, gateway = begun({**SMALL, "budgetPoints": "9"}), Gateway()
+    over(promote(stage, gateway))
+    over(promote(edit(stage, "You sing."), gateway))
+    assert edit(stage, "You mime.").phase == "Complete"
+    assert edit(stage, "You joke.").phase == "Stepping"
+
+
 @pytest.mark.parametrize("remedy", [{"budgetPoints": "9"}, {"marginPoints": "1"}])
 def test_what_fits_after_an_edit_begins(remedy: Object) -> None:
     stage, _ = spent()
