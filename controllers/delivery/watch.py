@@ -40,8 +40,8 @@ def begin(evidence: Evidence, plan: AnalysisPlan) -> Watch:
 
 
 def _promise(metric: Metric, counted: Counted) -> float | None:
-    if metric.margin is None or not counted.complete:
-        return None
+    if metric.margin is None or metric.norm is not None or not counted.complete:
+        return None  # what has a norm is seen in the shadow alone, which ends with the steps
     mean = metric.factor * counted.baseline / counted.complete + metric.threshold
     return min(MOST, max(LEAST, mean))
 

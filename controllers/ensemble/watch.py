@@ -112,7 +112,7 @@ def _outcomes(seen: Sequence[Observations], salt: str) -> Iterable["Outcome"]:
 
     for told in sorted(seen, key=lambda each: each.log):
         for each in told.observations if told.rollout == salt else ():
-            if each.kind == "Outcome":
+            if each.kind == "Outcome" and each.arm == "Promoted":
                 yield Outcome(told.log, each.sequence, each.arm, each.values)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from controllers.delivery.checkpoint import CheckpointError, dump, dump_watch, load_watch
-from controllers.delivery.evidence import Outcome, feed, start
+from controllers.delivery.evidence import Outcome, Shadowed, feed, start
 from controllers.delivery.plan import AnalysisPlan, Margin, Metric
 from controllers.delivery.watch import Watch, begin
 from controllers.delivery.watch import feed as observe
@@ -62,6 +62,16 @@ def test_nothing_is_promised_without_a_margin_or_data() -> None:
     assert begin(evidence, watched).promised == (None,)
     nothing = begin(start(PLAN), PLAN)
     assert observe(nothing, PLAN, outcomes(500, 1.0)).drifted == ()
+
+
+def test_what_is_seen_in_the_shadow_alone_promises_nothing() -> None:
+    judged = Metric("preference", Margin(0.1), "Bounded", "Higher", norm=0.5)
+    plan = AnalysisPlan((judged, Metric("errors", Margin(0.02))))
+    seen = [Shadowed("log", at, {"preference": 0.5}) for at in range(100)]
+    evidence = feed(start(plan), plan, [*seen, *sessions(100)])
+    preference, errors = begin(evidence, plan).promised
+    assert preference is None
+    assert errors is not None
 
 
 def test_missing_values_are_no_drift() -> None:
