@@ -206,6 +206,8 @@ def logged(known: Known, status: Tried | None, asked: LastRequest | None, now: d
         past = history.with_entry(past, at, "Verdict", verdict.kind, verdict.message)
     percent = status.traffic_percent
     mark = f"{status.phase} {status.step} {percent}"
+    if isinstance(status, RolloutStatus) and status.watch and status.watch.drifted:
+        mark += " drifted"
     return replace(known, history=history.with_entry(past, at, "Phase", mark, message, percent))
 
 
@@ -232,12 +234,8 @@ def config_map(
 
 def read(stored: Object | None, salt: str) -> Known:
     """What is stored of a rollout, whether or not it can be understood."""
-    return Known(
-        salt,
-        _text(stored, salt),
-        _history(stored, salt),
-        _text(stored, salt, WATCH_KEY),
-    )
+    past, watch = _history(stored, salt), _text(stored, salt, WATCH_KEY)
+    return Known(salt, _text(stored, salt), past, watch)
 
 
 def passed(cursor: Mapping[str, int], seen: Sequence[Observations], salt: str) -> Mapping[str, int]:

@@ -73,9 +73,8 @@ def look(
         return _blind("nothing was proven, so nothing was promised")
     if terms.plan is None or not is_on(status, terms):
         return _blind("what it was judged by is not what the spec asks for now")
-    plan, known = terms.plan, analysis.read(stored, status.salt)
-    counted = _seen(plan, status.salt, stored)
-    if known is None or counted is None:
+    plan, counted = terms.plan, _seen(terms.plan, status.salt, stored)
+    if counted is None:
         return _blind("the checkpoint with what promotion promised is gone, or cannot be read")
     from controllers.delivery import checkpoint, watch
 
@@ -89,7 +88,7 @@ def look(
         drifted=list(counted.drifted),
         message=clip(_words(counted, plan, share), 512),
     )
-    return Sight(told, replace(known, watch=text))
+    return Sight(told, replace(analysis.read(stored, status.salt), watch=text))
 
 
 def _seen(plan: AnalysisPlan, salt: str, stored: Object | None) -> "Watch | None":
@@ -98,11 +97,11 @@ def _seen(plan: AnalysisPlan, salt: str, stored: Object | None) -> "Watch | None
 
     known = analysis.read(stored, salt)
     try:
-        evidence = checkpoint.load(known.checkpoint if known else "", plan)
+        evidence = checkpoint.load(known.checkpoint or "", plan)
     except checkpoint.CheckpointError:
         return None
     try:
-        return checkpoint.load_watch((known and known.watch) or "", plan)
+        return checkpoint.load_watch(known.watch or "", plan)
     except checkpoint.CheckpointError:
         return watch.begin(evidence, plan)
 

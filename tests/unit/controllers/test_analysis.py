@@ -378,7 +378,7 @@ def test_the_log_goes_on_after_promotion_and_begins_anew_with_the_next_rollout()
     stage.ask("Undo")
     marks = [entry.mark for entry in history(stage).log]
     assert marks[-3:] == ["Promoted 1 100", "0", "Undone 1 0"]
-    assert checkpoint(stage).keys() == {"rollout", "checkpoint.json"}
+    assert checkpoint(stage).keys() == {"rollout", "checkpoint.json", "watch.json"}
     stage.ask("Retry")
     assert [entry.mark for entry in history(stage).log] == ["1", "Stepping 1 50"]
 

@@ -8,7 +8,14 @@ from controllers.plan import Object
 from crds.observations import Observation, Observations
 from crds.rollout import RolloutWatch
 from tests.unit.controllers.builders import condition, llamacpp
-from tests.unit.controllers.test_analysis import CHANGED, ERRORS, Gateway, begun, checkpoint
+from tests.unit.controllers.test_analysis import (
+    CHANGED,
+    ERRORS,
+    Gateway,
+    begun,
+    checkpoint,
+    history,
+)
 from tests.unit.controllers.test_rollout import TIMED, Stage
 
 
@@ -121,6 +128,8 @@ def test_where_it_shall_be_told_only_everyone_stays() -> None:
     assert condition(stage.plan, "Stalled").status == "True"
     assert "Undo returns to it at once" in stage.status.message
     assert "split" not in stage.table, "there is no more to be found"
+    marks = [entry.mark for entry in history(stage).log]
+    assert marks[-2:] == ["Promoted 1 100", "Promoted 1 100 drifted"]
     stage.events.clear()
     stage.look()
     assert stage.events == []
@@ -158,7 +167,7 @@ def test_a_rollout_that_nobody_judges_has_no_watch() -> None:
     stage.wait(11)
     assert stage.phase == "Promoted"
     assert stage.status.watch is None
-    assert stage.children.get("ConfigMap", "narrators-analysis") is None
+    assert checkpoint(stage).keys() == {"rollout"}
 
 
 def test_guardrails_that_change_after_promotion_end_the_watch() -> None:
