@@ -8,7 +8,7 @@ from tests.e2e.test_analysis import begin, crowd
 from tests.e2e.test_rollout import member, rollout, told_by
 
 #: More than it takes to prove the new revision, and few enough to be asked in a minute or two.
-GOOD_ANSWERS = "600"
+GOOD_ANSWERS = "1200"
 
 
 def test_a_promoted_model_that_goes_bad_is_sent_back_within_the_window(
