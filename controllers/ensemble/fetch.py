@@ -7,12 +7,13 @@ the operator needs no permission to delete what holds data.
 
 from collections.abc import Mapping
 
+from controllers.ensemble import jobs
 from controllers.ensemble.workload import ENSEMBLE
 from controllers.plan import Defaults, Object, owner
-from controllers.pods import CONTAINER_SECURITY, MANAGED, POD_SECURITY, child
+from controllers.pods import MANAGED, child
 from crds.common import SecretRef
 from crds.ensemble import Member
-from crds.models import FINAL, SIZE_LIMIT, MLflow, ModelClaims, ModelReport, ModelSource
+from crds.models import SIZE_LIMIT, MLflow, ModelClaims, ModelReport, ModelSource
 
 #: What a Job finds out or fetches.
 RESOLVES = "fabula.dev/resolves"
@@ -107,7 +108,7 @@ def fetch_job(
         pod["nodeSelector"] = member.node_selector
     if member.tolerations:
         pod["tolerations"] = [toleration.dump() for toleration in member.tolerations]
-    return _job(name, namespace, pod, FETCH_TRIES, FETCH_SECONDS, job_labels, owners)
+    return jobs.job(name, namespace, pod, FETCH_TRIES, FETCH_SECONDS, job_labels, owners)
 
 
 def resolve_job(
@@ -126,7 +127,7 @@ def resolve_job(
     if known.version and known.digest:
         arguments += ["--known-version", known.version, "--known-digest", known.digest]
     pod = _pod("resolve", arguments, mlflow, None, defaults)
-    return _job(name, namespace, pod, 0, RESOLVE_SECONDS, job_labels, owners)
+    return jobs.job(name, namespace, pod, 0, RESOLVE_SECONDS, job_labels, owners)
 
 
 def _pod(
@@ -136,64 +137,12 @@ def _pod(
     secret: SecretRef | None,
     defaults: Defaults,
 ) -> Object:
-    volumes: list[Object] = [{"name": "tmp", "emptyDir": {}}]
-    mounts: list[Object] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - an emptyDir
+    files = []
     if mlflow:
         arguments = [*arguments, "--registry", mlflow.url]
         secret = mlflow.credentials_secret_ref
     if secret:
         arguments = [*arguments, "--credentials", CREDENTIALS_DIR]
-        volumes.append(
-            {"name": "credentials", "secret": {"secretName": secret.name, "optional": True}}
-        )
-        mounts.append({"name": "credentials", "mountPath": CREDENTIALS_DIR, "readOnly": True})
-    return {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "restartPolicy": "Never",
-        "securityContext": POD_SECURITY,
-        "terminationGracePeriodSeconds": 5,
-        "containers": [
-            {
-                "name": container,
-                "image": defaults.gateway_image,
-                "imagePullPolicy": defaults.image_pull_policy,
-                "command": ["python3", "-m", "runtime.models"],
-                "args": arguments,
-                "securityContext": CONTAINER_SECURITY,
-                "resources": {
-                    "requests": {"cpu": "50m", "memory": "64Mi"},
-                    "limits": {"memory": "256Mi"},
-                },
-                "volumeMounts": mounts,
-            }
-        ],
-        "volumes": volumes,
-    }
-
-
-def _job(
-    name: str,
-    namespace: str,
-    pod: Object,
-    retries: int,
-    seconds: int,
-    job_labels: Object,
-    owners: list[Object],
-) -> Object:
-    container = pod["containers"][0]["name"]
-    final = {"containerName": container, "operator": "In", "values": [FINAL]}
-    return child(
-        "batch/v1",
-        "Job",
-        name,
-        namespace,
-        labels=job_labels,
-        owners=owners,
-        spec={
-            "backoffLimit": retries,
-            "activeDeadlineSeconds": seconds,
-            "podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": final}]},
-            "template": {"metadata": {"labels": job_labels}, "spec": pod},
-        },
-    )
+        volume = {"name": "credentials", "secret": {"secretName": secret.name, "optional": True}}
+        files.append((volume, CREDENTIALS_DIR))
+    return jobs.pod(container, "runtime.models", arguments, defaults, files)

@@ -1,11 +1,88 @@
-"""How a Job that resolves or fetches stands, and what its pods said."""
+"""Jobs in the namespace of an ensemble: what they are made of, how one stands, and what its pods
+said."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydantic import ValidationError
 
-from controllers.plan import Object, controller_of
-from crds.models import ModelReport
+from controllers.plan import Defaults, Object, controller_of
+from controllers.pods import CONTAINER_SECURITY, POD_SECURITY, child
+from crds.models import FINAL, ModelReport
+
+
+def pod(
+    container: str,
+    module: str,
+    arguments: Sequence[str],
+    defaults: Defaults,
+    files: Sequence[tuple[Object, str]] = (),
+) -> Object:
+    """The pod of a Job that runs a module of the gateway's image once.
+
+    Args:
+        container: its name.
+        module: to run.
+        arguments: for it.
+        defaults: for the image.
+        files: read-only volumes, and where each is mounted.
+    """
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "restartPolicy": "Never",
+        "securityContext": POD_SECURITY,
+        "terminationGracePeriodSeconds": 5,
+        "containers": [
+            {
+                "name": container,
+                "image": defaults.gateway_image,
+                "imagePullPolicy": defaults.image_pull_policy,
+                "command": ["python3", "-m", module],
+                "args": list(arguments),
+                "securityContext": CONTAINER_SECURITY,
+                "resources": {
+                    "requests": {"cpu": "50m", "memory": "64Mi"},
+                    "limits": {"memory": "256Mi"},
+                },
+                "volumeMounts": [
+                    {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of this pod
+                    *(
+                        {"name": volume["name"], "mountPath": at, "readOnly": True}
+                        for volume, at in files
+                    ),
+                ],
+            }
+        ],
+        "volumes": [{"name": "tmp", "emptyDir": {}}, *(volume for volume, _ in files)],
+    }
+
+
+def job(
+    name: str,
+    namespace: str,
+    template: Object,
+    retries: int,
+    seconds: int,
+    labels: Object,
+    owners: list[Object],
+) -> Object:
+    """A Job of such pods, within so many seconds in all; an exit with `FINAL` is not retried."""
+    container = template["containers"][0]["name"]
+    final = {"containerName": container, "operator": "In", "values": [FINAL]}
+    return child(
+        "batch/v1",
+        "Job",
+        name,
+        namespace,
+        labels=labels,
+        owners=owners,
+        spec={
+            "backoffLimit": retries,
+            "activeDeadlineSeconds": seconds,
+            "podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": final}]},
+            "template": {"metadata": {"labels": labels}, "spec": template},
+        },
+    )
 
 
 def ended(job: Object) -> str | None:
