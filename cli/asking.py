@@ -17,7 +17,7 @@ ANSWER_SECONDS = 30
 KUBECTL_SECONDS = 15.0
 
 
-def ask(kind: str, name: str, action: str, namespace: str | None, look: str) -> None:
+def ask(kind: str, name: str, action: str, namespace: str | None, look: str, **more: str) -> None:
     """Ask the operator, and print its answer; a refusal ends with 1.
 
     Args:
@@ -26,9 +26,10 @@ def ask(kind: str, name: str, action: str, namespace: str | None, look: str) -> 
         action: of `status.request`.
         namespace: of the object; None: that of the kubeconfig.
         look: the command that shows how it stands.
+        more: other fields of the request.
     """
     word = f"{action.lower()}-{secrets.token_hex(4)}"
-    patch = json.dumps({"status": {"request": {"action": action, "id": word}}})
+    patch = json.dumps({"status": {"request": {"action": action, "id": word, **more}}})
     line = [*("patch", kind, name), "--subresource=status", "--type=merge", "-p"]
     typer.echo(f"$ {shlex.join(_kubectl(namespace, *line, patch))}", err=True)
     answered = f"jsonpath={{.status.lastRequest.id}}={word}"

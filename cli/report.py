@@ -164,7 +164,11 @@ def _headline(status: RolloutStatus) -> str:
             return f"{what} was sent back{because}"
         case "Undone":
             return f"{what} was everyone’s and was taken back"
-        case "Starting":
+        case "Returning":
+            return f"{what} is everyone’s until the revision before it is back"
+        case "Promoting":
+            return f"{what} takes the place of the one before, and everyone follows"
+        case "Starting" if not status.traffic_percent:
             return f"{what} gets ready, and nobody has it yet"
         case "Paused":
             return f"{what} is paused at {status.traffic_percent} % of new sessions{because}"

@@ -1,14 +1,18 @@
 """`fabula rollout`: see how far the rollout of an ensemble's member is, and steer it. All of it is
 plain kubectl underneath, and each command shows which."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.asking import ask, judged, status_of
+from cli.asking import ask, end, judged, kubectl, status_of
+from cli.run import CommandError
+from controllers.ensemble.workload import ENSEMBLE, MEMBER, REVISION, VARIANT
+from crds.ensemble import FULL
 
 app = typer.Typer(no_args_is_help=True, help="The rollout of an ensemble's member.")
 
@@ -97,9 +101,19 @@ def retry(ensemble: Ensemble, namespace: Namespace = None) -> None:
 
 
 @app.command()
-def undo(ensemble: Ensemble, namespace: Namespace = None) -> None:
-    """Return to the old revision at once, within the rollback window."""
-    _ask("Undo", ensemble, namespace)
+def undo(
+    ensemble: Ensemble,
+    namespace: Namespace = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="REVISION", help="One that history shows. Default: the last."),
+    ] = None,
+) -> None:
+    """Return to the old revision within the rollback window, or to any that is stored."""
+    if to is None:
+        _ask("Undo", ensemble, namespace)
+    else:
+        _ask("ReturnTo", ensemble, namespace, to=to)
 
 
 @app.command()
@@ -108,5 +122,38 @@ def anchor(ensemble: Ensemble, namespace: Namespace = None) -> None:
     _ask("Anchor", ensemble, namespace)
 
 
-def _ask(action: str, ensemble: str, namespace: str | None) -> None:
-    ask(KIND, ensemble, action, namespace, "fabula rollout status")
+@app.command()
+def history(ensemble: Ensemble, namespace: Namespace = None) -> None:
+    """The revisions that are stored, the newest first, and who has which."""
+    try:
+        selector = f"{ENSEMBLE}={ensemble}"
+        text = kubectl(namespace, "get", "controllerrevisions", "-l", selector, "-o", "json")
+    except CommandError as error:
+        end(str(error))
+    has = {
+        (member["name"], part["name"] if part is not member else FULL): part
+        for member in status_of(KIND, ensemble, namespace).get("members", [])
+        for part in (member, *member.get("variants", []))
+    }
+    table = Table("MEMBER", "VARIANT", "NUMBER", "REVISION", "SINCE", "STATE", box=None)
+    stored = [(_place(each), each) for each in json.loads(text)["items"]]
+    for (member, variant, rev), each in sorted(
+        stored, key=lambda found: (found[0][:2], -int(found[1]["revision"]))
+    ):
+        part = has.get((member, variant), {})
+        states = [name for name in ("stable", "revision") if part.get(name) == rev]
+        told = {"stable": "everyone has it", "revision": "the spec asks for it"}
+        since = each["metadata"].get("creationTimestamp", "")
+        state = ", ".join(told[name] for name in states)
+        table.add_row(member, variant, str(each["revision"]), rev, since, state)
+    Console(soft_wrap=True).print(table)
+
+
+def _place(stored: dict[str, Any]) -> tuple[str, str, str]:
+    """Member, variant and revision of a ControllerRevision."""
+    labels = stored["metadata"]["labels"]
+    return labels[MEMBER], labels.get(VARIANT, FULL), labels[REVISION]
+
+
+def _ask(action: str, ensemble: str, namespace: str | None, **more: str) -> None:
+    ask(KIND, ensemble, action, namespace, "fabula rollout status", **more)

@@ -498,6 +498,14 @@ class ModelEnsembleSpec(Model):
             "rollout.shadow.judge must be the name of a member; correct it or add the member",
             ".rollout.shadow.judge",
         ),
+        Rule(
+            "!has(self.rollout) || !has(self.rollout.surge) || self.rollout.surge > 0 || "
+            f"self.members.exists(m, {HOSTED.replace('self', 'm')} || "
+            "(has(m.scaling) && has(m.scaling.minReplicas) && m.scaling.minReplicas != 1))",
+            "rollout.surge 0 takes the new revision's place from the old, and every member has one "
+            "replica; raise scaling.minReplicas to 2, or leave surge at 1",
+            ".rollout.surge",
+        ),
     )
 
 

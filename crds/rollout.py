@@ -226,8 +226,30 @@ class Rollout(Model):
             ge=0,
             le=10_080,
             description="How long the old revision keeps running after everyone has the new one, "
-            "in minutes, so that `Undo` takes effect at once. It costs the member's resources a "
-            "second time, and the next member's rollout waits for it. Default 60.",
+            "in minutes, so that `Undo` needs no fetching and little or no waiting: see `surge`. "
+            "The next member's rollout waits for it. Default 60.",
+        ),
+    ] = 60
+    surge: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1,
+            description="Pods that a member may have beyond its replicas while it is rolled out, "
+            "those of both revisions together. `1` (default): one more; of both revisions as many "
+            "as it has replicas are ready all the time, and one of the old is kept for the "
+            "rollback window. `0`: none; the new revision takes its place from the old, one less "
+            "is ready, and `Undo` has to start the old one again. 0 needs two replicas or more.",
+        ),
+    ] = 1
+    progress_deadline_minutes: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1440,
+            description="How long a new revision may take to be ready and to answer its first "
+            "question, in minutes, and to be ready again where it was lost in a step; then it is "
+            "sent back. Time in which it is paused does not count. Default 60.",
         ),
     ] = 60
 
@@ -245,6 +267,7 @@ class Rollout(Model):
             "Default: never."
         ),
     ] = None
+
     guardrails: Annotated[
         list[Guardrail],
         ListMap(("metric",)),
@@ -323,6 +346,7 @@ class RolloutRequest(Model):
             "Retry",
             "Undo",
             "Anchor",
+            "ReturnTo",
         ],
         Field(
             description="`Reconcile`: look at everything again now. The others are about the "
@@ -331,7 +355,8 @@ class RolloutRequest(Model):
             "the old revision now. `Retry`: roll out again what was sent back. `Undo`: after the "
             "last step and within the rollback window, back to the old revision at once. "
             "`Anchor`: how the members are today is accepted, and what promotions may cost is "
-            "counted from here."
+            "counted from here. "
+            "`ReturnTo`: back to the stored revision `to`, which is kept until the member changes."
         ),
     ]
     id: Annotated[
@@ -342,6 +367,22 @@ class RolloutRequest(Model):
             description="Any word that tells this request from the last one, for example a time.",
         ),
     ]
+    to: Annotated[
+        str | None,
+        Field(
+            max_length=16,
+            description="The revision that `ReturnTo` means, of a member or a variant; `fabula "
+            "rollout history` shows those that are stored. Others ignore it.",
+        ),
+    ] = None
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.action != 'ReturnTo' || has(self.to)",
+            "ReturnTo needs `to`, a revision that fabula rollout history shows",
+            ".to",
+        ),
+    )
 
 
 class RevisionChange(Model):
@@ -459,12 +500,25 @@ class RolloutStatus(Model):
         list[RevisionChange], ListMap(), Field(max_length=5, description="What changes.")
     ]
     phase: Annotated[
-        Literal["Starting", "Stepping", "Paused", "Promoted", "Complete", "Aborted", "Undone"],
+        Literal[
+            "Starting",
+            "Stepping",
+            "Paused",
+            "Promoting",
+            "Promoted",
+            "Returning",
+            "Complete",
+            "Aborted",
+            "Undone",
+        ],
         Field(
-            description="`Starting`: the new revision gets ready, and nobody has it. `Stepping`: "
-            "some sessions have it, for a time. `Paused`: some have it, until a person goes on. "
-            "`Promoted`: everyone has it, and the old one is still warm. `Complete`: the old one "
-            "is gone. `Aborted`, `Undone`: everyone has the old one again."
+            description="`Starting`: the new revision gets ready, and nobody has it, or as many as "
+            "in the step before. `Stepping`: some sessions have it, for a time. `Paused`: some "
+            "have it, until a person goes on. `Promoting`: its replicas take the place of the old "
+            "one's, and everyone follows when they are enough. `Promoted`: everyone has it, and "
+            "the old one may be returned to. `Returning`: it is, and everyone follows when its "
+            "replicas are enough. `Complete`: the old one is gone. `Aborted`, `Undone`: everyone "
+            "has the old one again."
         ),
     ]
     step: Annotated[
@@ -489,6 +543,14 @@ class RolloutStatus(Model):
     step_started_at: Annotated[
         Timestamp | None, Field(description="Since when the time of this step counts.")
     ] = None
+    ready_seconds: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            description="How long it took from the beginning until the new revision was ready. A "
+            "return to one that is not kept warm takes about as long. Absent: it was not yet.",
+        ),
+    ] = None
     paused_at: Annotated[
         Timestamp | None,
         Field(description="Since when a person has paused it. Absent: nobody has."),
@@ -510,7 +572,10 @@ class RolloutStatus(Model):
     ] = None
     until: Annotated[
         Timestamp | None,
-        Field(description="When the step or the rollback window ends. Absent: with a person."),
+        Field(
+            description="When the step or the rollback window ends, or a new revision that is not "
+            "ready is sent back. Absent: with a person."
+        ),
     ] = None
 
     @property

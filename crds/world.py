@@ -19,6 +19,7 @@ from crds.common import (
     Status,
     short_name_rule,
 )
+from crds.freeze import FreezeWindow
 from crds.limits import Budget, Cors
 from crds.metrics import GameMetric
 from crds.models import Models
@@ -163,6 +164,16 @@ class WorldSpec(Model):
             max_length=32,
             description="What the game posts of sessions, so that rollouts can be judged by it. "
             "Default: nothing.",
+        ),
+    ] = []
+    freeze_windows: Annotated[
+        list[FreezeWindow],
+        ListMap(),
+        Field(
+            max_length=16,
+            description="Hours in which no rollout of its ensembles begins or goes on by itself. "
+            "Who is to be sent back is sent back all the same, and what a person asks for is done. "
+            "Default: none.",
         ),
     ] = []
     deletion_policy: Annotated[

@@ -1,6 +1,6 @@
 """A member as its rollout sees it, and what the rollout has it run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from controllers.ensemble.revision import digest
@@ -11,7 +11,8 @@ Revisions = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Replicas:
-    """Of one revision. A hosted model needs none."""
+    """Of one revision: those that are ready, and those that it needs to be everyone's alone. A
+    hosted model needs none."""
 
     ready: int = 0
     desired: int = 1
@@ -27,6 +28,8 @@ class Line:
     stable: Revisions
     #: By variant and revision.
     replicas: Mapping[tuple[str, str], Replicas] = field(default_factory=dict)
+    #: Variants that had the revision that a person wants back, and could run it again.
+    returnable: frozenset[str] = frozenset()
     held_back: str | None = None
     #: What keeps the wanted revision from starting.
     fault: str | None = None
@@ -45,13 +48,40 @@ class Line:
         """Whether each of these has a replica that answers."""
         return all(each.ready >= min(1, each.desired) for each in self.of(revisions))
 
+    def has(self, revisions: Revisions, counts: Mapping[str, int]) -> bool:
+        """Whether each of these has so many replicas that are ready."""
+        return all(self.at(way, rev).ready >= counts[way] for way, rev in revisions.items())
+
     def complete(self, revisions: Revisions) -> bool:
         """Whether each of these has all its replicas."""
         return all(each.ready >= each.desired for each in self.of(revisions))
 
+    def part(
+        self, revisions: Revisions, beside: Revisions, size: Callable[[int], int]
+    ) -> dict[str, int]:
+        """How many replicas each of these gets beside others: of all of them so many as ``size``
+        says, and all where the others are hosted and take no place."""
+        return {
+            way: size(full) if full and self.at(way, beside[way]).desired else full
+            for way, rev in revisions.items()
+            for full in (self.at(way, rev).desired,)
+        }
+
+    @property
+    def alone(self) -> str | None:
+        """What is pending and has one replica, and so cannot give up its place to another."""
+        for way, rev in self.pending.items():
+            if self.at(way, rev).desired == self.at(way, self.stable[way]).desired == 1:
+                return way
+        return None
+
+    def at(self, way: str, rev: str) -> Replicas:
+        """The replicas of one."""
+        return self.replicas.get((way, rev), Replicas())
+
     def of(self, revisions: Revisions) -> list[Replicas]:
         """The replicas of these."""
-        return [self.replicas.get(at, Replicas()) for at in revisions.items()]
+        return [self.at(way, rev) for way, rev in revisions.items()]
 
 
 @dataclass(frozen=True)
@@ -59,11 +89,17 @@ class Course:
     """What a member runs."""
 
     stable: Revisions
-    #: What is tried out, and whether sessions may be sent there.
+    #: What is tried out, and whether gateways may ask it.
     canary: Revisions = field(default_factory=dict)
     asked: bool = False
-    #: What could be returned to at once.
+    #: What may be returned to.
     warm: Revisions = field(default_factory=dict)
+    #: Replicas of what is tried out or warm, by variant.
+    counts: Mapping[str, int] = field(default_factory=dict)
+    #: Pods beyond the member's replicas that there may be.
+    surge: int = 1
     held_back: str | None = None
     #: Why nothing is done about what is pending.
     waits: str | None = None
+    #: Whether that is a person's matter.
+    stuck: bool = False

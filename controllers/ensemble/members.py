@@ -1,11 +1,13 @@
 """What becomes of one member: which revisions run, which one serves, and what to say about it."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from controllers.conditions import clip
 from controllers.diagnosis import Fault, diagnose
 from controllers.ensemble import routes, workload
+from controllers.ensemble.capacity import Fleet, divide
 from controllers.ensemble.lines import Course, Line, Replicas
 from controllers.ensemble.revision import (
     Rendered,
@@ -15,10 +17,13 @@ from controllers.ensemble.revision import (
 )
 from controllers.ensemble.variants import Located, Way, statuses
 from controllers.observed import EnsembleObserved
-from controllers.plan import Object
+from controllers.plan import Object, leaving
 from controllers.pods import service, url
 from crds.ensemble import FULL, Member, MemberStatus, VariantStatus
 from crds.routes import Route
+
+#: Phases in which a pod takes no place any more.
+ENDED = {"Succeeded", "Failed"}
 
 
 @dataclass(frozen=True)
@@ -28,10 +33,12 @@ class MemberPlan:
     status: MemberStatus
     objects: tuple[Object, ...] = ()
     route: Route | None = None
-    #: How to ask it at the revision that is tried out; None where nobody may.
+    #: How to ask it at the revision that is tried out, if one is.
     canary: Route | None = None
     #: What keeps it or a variant from running, by what a person calls that.
     faults: tuple[tuple[str, Fault], ...] = ()
+    #: Whether replicas of one revision still take the place of another's.
+    moving: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,15 @@ class _WayPlan:
     route: Route | None = None
     canary: Route | None = None
     fault: Fault | None = None
+    moving: bool = False
+
+
+@dataclass(frozen=True)
+class _Crew:
+    """The replicas of one way: of each revision those that it shall have, and those for now."""
+
+    wanted: Mapping[str, int]
+    now: Mapping[str, int]
 
 
 def line_of(
@@ -80,6 +96,9 @@ def line_of(
         wanted=wanted,
         stable=stable,
         replicas=replicas,
+        returnable=frozenset(
+            way.variant for way in every if way.variant in stable and _returnable(way, seen)
+        ),
         held_back=before.held_back if before else None,
         fault=next((fault.message for fault in faults if fault), None),
     )
@@ -92,6 +111,7 @@ def plan_member(
     routed: Mapping[str, str],
     owners: list[Object],
     course: Course | None = None,
+    asked: Collection[tuple[str, str]] | None = None,
 ) -> MemberPlan:
     """Decide about a member.
 
@@ -103,9 +123,10 @@ def plan_member(
         routed: the revisions that the live route table names for it, by variant.
         owners: owner references for what is made.
         course: what its rollout comes to; None: everyone gets what is new as soon as it is ready.
+        asked: members and revisions that gateways ask by now; None: any.
     """
     course = course or Course({})
-    plans = [_plan_way(way, seen, routed.get(way.variant), owners, course) for way in every]
+    plans = [_plan_way(way, seen, routed.get(way.variant), owners, course, asked) for way in every]
     objects = [obj for plan in plans for obj in plan.objects]
     if any(obj["kind"] == "Deployment" for obj in objects):
         meta = seen.ensemble.metadata
@@ -118,39 +139,93 @@ def plan_member(
         objects=tuple(objects),
         route=routes.joined([plan.route for plan in plans if plan.route]),
         canary=routes.joined([plan.canary for plan in plans if plan.canary])
-        if course.asked
+        if course.canary
         else None,
         faults=tuple(
             (way.label, plan.fault) for way, plan in zip(every, plans, strict=True) if plan.fault
         ),
+        moving=any(plan.moving for plan in plans),
     )
 
 
 def _plan_way(
-    way: Way, seen: EnsembleObserved, routed: str | None, owners: list[Object], course: Course
+    way: Way,
+    seen: EnsembleObserved,
+    routed: str | None,
+    owners: list[Object],
+    course: Course,
+    asked: Collection[tuple[str, str]] | None,
 ) -> _WayPlan:
     if way.model and way.bare:
         return _awaiting(way, way.model)
     wanted = revision(way)
     serving = course.stable.get(way.variant) or _serving(way, wanted, routed, seen)
     canary = course.canary.get(way.variant)
-    keep = {serving, canary, course.warm.get(way.variant)}
-    if way.variant not in course.stable:
-        keep.add(wanted)
+    beside = canary or course.warm.get(way.variant)
+    if way.variant in course.stable:
+        crew = _crew(way, serving, beside, seen, course, asked)
+    else:
+        full = {rev: _desired(way, rev, seen) for rev in {serving, wanted}}
+        crew = _Crew(full, full)
     fault = way.model.fault if way.model else None
-    if fault is None and wanted in keep and not _whole(way, wanted, seen):
+    if fault is None and _ready(way, wanted, seen) < crew.wanted.get(wanted, 0):
         fault = _fault(way, wanted, seen)
     return _WayPlan(
-        status=_status(way, wanted, serving, fault, seen, course),
+        status=_status(way, wanted, serving, fault, seen, course, crew),
         objects=tuple(
             obj
-            for rev in sorted(rev for rev in keep if rev)
-            for obj in _revision_objects(way, rev, seen, owners)
+            for rev, count in sorted(crew.now.items())
+            for obj in _revision_objects(way, rev, count, seen, owners)
         ),
         route=_route(way, serving, seen),
         canary=_route(way, canary or serving, seen),
         fault=fault,
+        moving=crew.now != crew.wanted,
     )
+
+
+def _crew(
+    way: Way,
+    serving: str,
+    beside: str | None,
+    seen: EnsembleObserved,
+    course: Course,
+    asked: Collection[tuple[str, str]] | None,
+) -> _Crew:
+    """Replicas of the revision that players have, of the one beside it, and of any other that is
+    still there. None of them is put up without a place, or taken down while it is needed."""
+    full = _desired(way, serving, seen)
+    wanted = {serving: full}
+    most = full + course.surge
+    if beside is not None and beside != serving:
+        wanted[beside] = course.counts.get(way.variant, 0)
+        if full:
+            wanted[serving] = max(1, min(full, most - wanted[beside]))
+        most = max(most, _desired(way, beside, seen) + course.surge)
+    pods = Counter(
+        str(pod["metadata"]["labels"][workload.REVISION])
+        for pod in seen.pods
+        if workload.way_of(pod) == way.key
+        and workload.REVISION in pod["metadata"]["labels"]
+        and pod.get("status", {}).get("phase") not in ENDED
+    )
+    running = [
+        obj["metadata"]["labels"][workload.REVISION]
+        for obj in seen.children.of("Deployment")
+        if workload.way_of(obj) == way.key and not leaving(obj)
+    ]
+    fleets = {
+        rev: Fleet(
+            asked=_asked(way, rev, seen),
+            ready=_ready(way, rev, seen),
+            pods=pods[rev],
+            wanted=wanted.get(rev, 0),
+        )
+        for rev in dict.fromkeys([*wanted, *sorted({*running, *pods})])
+    }
+    quiet = [rev for rev in fleets if asked is not None and (way.member.name, rev) not in asked]
+    counts = divide(fleets, most, full - 1 + course.surge if full else 0, quiet)
+    return _Crew(wanted, {rev: n for rev, n in counts.items() if n or rev in wanted})
 
 
 def _awaiting(way: Way, model: Located) -> _WayPlan:
@@ -185,12 +260,32 @@ def _stable(way: Way, seen: EnsembleObserved, routed: str | None) -> str | None:
     rev = known or (routed if routed and _answers(way, routed, seen) else None)
     if rev is None or rev == revision(way):
         return rev
+    return rev if _may_run(way, rev, seen) else None
+
+
+def _may_run(way: Way, rev: str, seen: EnsembleObserved) -> bool:
+    """Whether a revision is stored, and can be asked if it runs."""
     if seen.children.get("ControllerRevision", _name(seen, way, rev)) is None:
-        return None
+        return False
     hosted, wanted = _versioned(way, rev, seen).engine.hosted, way.member.engine.hosted
-    if hosted and (wanted is None or wanted.api_key_secret_ref != hosted.api_key_secret_ref):
-        return None  # gateways hold one key for each member, and it is the new one
-    return rev
+    # Gateways hold one key for each member, and it is the one that the spec names.
+    return hosted is None or (
+        wanted is not None and wanted.api_key_secret_ref == hosted.api_key_secret_ref
+    )
+
+
+def _returnable(way: Way, seen: EnsembleObserved) -> bool:
+    """Whether the revision that a person wants back is one of this way, and could run again: with
+    the model that was fetched for it."""
+    asked = seen.ensemble.status.request
+    rev = asked.to if asked else None
+    stored = seen.children.get("ControllerRevision", _name(seen, way, rev)) if rev else None
+    if rev is None or stored is None or not _may_run(way, rev, seen):
+        return False
+    volumes = (Rendered.read(stored).template.get("spec") or {}).get("volumes", [])
+    held: Object = next((volume for volume in volumes if volume["name"] == "model"), {})
+    claim = held.get("persistentVolumeClaim")
+    return claim is None or seen.children.get("Job", claim["claimName"]) is not None
 
 
 def _before(member: str, seen: EnsembleObserved) -> MemberStatus | None:
@@ -208,7 +303,7 @@ def _versioned(way: Way, rev: str, seen: EnsembleObserved) -> Member:
 
 
 def _revision_objects(
-    way: Way, rev: str, seen: EnsembleObserved, owners: list[Object]
+    way: Way, rev: str, replicas: int, seen: EnsembleObserved, owners: list[Object]
 ) -> list[Object]:
     meta = seen.ensemble.metadata
     name = _name(seen, way, rev)
@@ -225,7 +320,6 @@ def _revision_objects(
     kept = controller_revision(name, meta.namespace, number, rendered, labels, owners)
     if rendered.member.engine.hosted:
         return [kept]
-    replicas = _desired(way, rev, seen)
     return [
         kept,
         workload.deployment(name, meta.namespace, replicas, rendered.template, labels, owners),
@@ -267,8 +361,9 @@ def _status(
     fault: Fault | None,
     seen: EnsembleObserved,
     course: Course,
+    crew: _Crew,
 ) -> VariantStatus:
-    ready, desired = _ready(way, wanted, seen), _desired(way, wanted, seen)
+    ready, desired = _ready(way, wanted, seen), crew.wanted.get(wanted, 0)
     answers = _answers(way, serving, seen)
     before = _stable(way, seen, None)
     message: str | None = None
@@ -279,7 +374,7 @@ def _status(
         condition = "Failing" if way.model.fault else "RollingOut"
         message = way.model.why
     elif course.waits and serving != wanted:
-        condition = "HeldBack" if course.held_back else "RollingOut"
+        condition = "HeldBack" if course.stuck else "RollingOut"
         message = course.waits
     elif fault and ready < desired:
         condition, message = "Failing", fault.message
@@ -333,6 +428,12 @@ def _desired(way: Way, rev: str, seen: EnsembleObserved) -> int:
 def _ready(way: Way, rev: str, seen: EnsembleObserved) -> int:
     found = seen.children.get("Deployment", _name(seen, way, rev))
     return int(found.get("status", {}).get("readyReplicas", 0)) if found else 0
+
+
+def _asked(way: Way, rev: str, seen: EnsembleObserved) -> int:
+    """Replicas that its Deployment asks for now."""
+    found = seen.children.get("Deployment", _name(seen, way, rev))
+    return int(found["spec"]["replicas"]) if found else 0
 
 
 def _answers(way: Way, rev: str, seen: EnsembleObserved) -> bool:

@@ -7,15 +7,16 @@ from typing import Literal
 
 from controllers import conditions as say
 from controllers.conditions import Verdict
-from controllers.ensemble import analysis, budget, routes, watch
+from controllers.ensemble import analysis, budget, routes, smoke, watch
 from controllers.ensemble.budget import Accounts
 from controllers.ensemble.members import MemberPlan, line_of, plan_member
 from controllers.ensemble.models import locate, needless
-from controllers.ensemble.retire import retire
+from controllers.ensemble.retire import LINGER, retire
 from controllers.ensemble.revision import digest
-from controllers.ensemble.rollout import SENT_BACK, UNDER_WAY, Decision, decide
+from controllers.ensemble.rollout import SENT_BACK, UNDER_WAY, Around, Decision, decide
 from controllers.ensemble.terms import agreed
 from controllers.ensemble.workload import ensemble_labels
+from controllers.freeze import frozen
 from controllers.observed import EnsembleObserved
 from controllers.plan import Conflicts, Event, Object, Plan, owner, split_groups
 from crds.common import API_VERSION
@@ -49,6 +50,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         routed[route.member] = {way.variant: way.revision for way in route.ways}
 
     mine = replace(seen, children=own)
+    in_use = routes.asked(live_table, now - LINGER)
     models = locate(seen, own, routed, owners, now)
     policy, tried = ensemble.spec.rollout, ensemble.status.rollout
     terms = agreed(policy, seen.world)
@@ -67,8 +69,13 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     accounts = budget.read(ledger, ensemble.status.members, tried, lines)
     accounts = budget.settle(accounts, tried, lines, terms)
     asked = say.unanswered(ensemble.status)
-    unfit = budget.unfit(accounts, lines, terms)
-    rollout = decide(policy, tried, lines, asked, meta.uid, now, terms, unfit)
+    around = Around(
+        unfit=budget.unfit(accounts, lines, terms),
+        smoke=smoke.look(tried, own, seen.pods),
+        frozen=frozen(seen.world.spec.freeze_windows, now) if seen.world else None,
+        to=ensemble.status.request.to if ensemble.status.request else None,
+    )
+    rollout = decide(policy, tried, lines, asked, meta.uid, now, terms, around)
     if rollout.anchored:
         accounts = budget.anchored(accounts)
     if rollout.undone and tried:
@@ -81,15 +88,17 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
             routed.get(each.name, {}),
             owners,
             rollout.courses.get(each.name),
+            in_use,
         )
         for each in ensemble.spec.members
     ]
     canary = next((member.canary for member in members if member.canary), None)
+    may_be_asked = any(course.asked for course in rollout.courses.values())
     table = routes.config_map(
         routes.table(
             ensemble,
             [member.route for member in members if member.route],
-            routes.split(rollout.status, canary, policy),
+            routes.split(rollout.status, canary if may_be_asked else None, policy),
         ),
         live_table,
         meta.namespace,
@@ -98,6 +107,11 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     )
     desired = [obj for member in members for obj in member.objects] + [table]
     groups = [*(m.objects for m in members), (table,), *((obj,) for obj in models.objects)]
+    if rollout.asks and rollout.status and canary and not smoke.asked(rollout.status, own):
+        question = smoke.job(
+            rollout.status, meta.name, meta.namespace, canary, seen.defaults, owners
+        )
+        groups.append((question,))
     ours, conflicts = split_groups(groups, seen.children, meta.uid)
     answer = say.answer(ensemble.status, now, rollout.said)
     first: list[Object] = []
@@ -117,6 +131,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     keys = [way.key for found in models.ways.values() for way in found]
     deletes, linger = retire(own, desired, keys, now)
     deletes += [*models.delete, *needless(models, own, desired, routes.age(table, now))]
+    deletes += smoke.needless([rollout.status, ensemble.status.rollout], own)
 
     verdict = _verdict(seen, members, conflicts, rollout, terms.fault)
     status = ModelEnsembleStatus(
@@ -135,6 +150,8 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         rollout=rollout.status,
     )
     waits = [wait for wait in (linger, models.again_in, rollout.again_in) if wait]
+    if any(member.moving for member in members):
+        waits.append(IMPATIENCE)
     if analysis.is_open(rollout.status, terms) or watch.is_on(rollout.status, terms):
         waits.append(seen.asked_again_in or terms.every)
     settled = rollout.status is not None and rollout.status.phase in {
@@ -142,7 +159,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         "Paused",
         "Promoted",
     }
-    if not verdict.ready or (verdict.reconciling and not settled):
+    if not verdict.ready or (verdict.reconciling and not (settled or rollout.frozen)):
         waits.append(IMPATIENCE)
     return Plan(
         first=tuple(first),
@@ -154,6 +171,7 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
             *_member_events(ensemble.status.members, status.members),
             *_rollout_events(ensemble.status.rollout, status.rollout),
             *_anchor_events(ensemble.status.members, accounts),
+            *_overridden(rollout),
         ),
         status=status,
         again_in=min(waits, default=None),
@@ -228,17 +246,16 @@ def _verdict(
         )
     if unjudged and rollout and rollout.phase in UNDER_WAY:
         return Verdict(True, "GuardrailUnknown", unjudged, stalled=True)
-    if rollout and rollout.phase in UNDER_WAY:
+    if rollout and (rollout.phase in UNDER_WAY or rollout.phase == "Returning"):
         return Verdict(True, "RollingOut", f"{rollout.member}: {rollout.message}", reconciling=True)
-    held = [member.status for member in members if member.status.held_back]
-    if held:
-        told = "; ".join(f"{status.name}: {status.message}" for status in held)
+    parts = [part for member in members for part in _parts(member.status)]
+    if held := [part for part in parts if part[1].condition == "HeldBack"]:
+        told = "; ".join(f"{label}: {part.message}" for label, part in held)
         return Verdict(True, "HeldBack", told, stalled=True)
     if rollout and rollout.phase == "Promoted" and rollout.watch and rollout.watch.drifted:
         return Verdict(True, "Drifted", f"{rollout.member}: {rollout.message}", stalled=True)
     if decided.unfit:
         return Verdict(True, "MarginSpent", "; ".join(decided.unfit), stalled=True)
-    parts = [part for member in members for part in _parts(member.status)]
     if rolling := [part for part in parts if part[1].condition in {"RollingOut", "Starting"}]:
         told = "; ".join(f"{label}: {part.message}" for label, part in rolling)
         return Verdict(True, "RollingOut", told, reconciling=True)
@@ -255,6 +272,13 @@ def _member_events(old: Sequence[MemberStatus], new: Sequence[MemberStatus]) -> 
         for label, part in _parts(status)
         if part.condition != "Hosted" and part.serving and part.serving != before.get(label)
     )
+
+
+def _overridden(rollout: Decision) -> tuple[Event, ...]:
+    """An Event for what a person had go on in a freeze."""
+    if rollout.overridden is None or rollout.said is None:
+        return ()
+    return (Event("Warning", "FreezeOverridden", f"a person was heard: {rollout.said.message}"),)
 
 
 def _rollout_events(old: RolloutStatus | None, new: RolloutStatus | None) -> tuple[Event, ...]:

@@ -173,6 +173,19 @@ def config_map(
     )
 
 
+def asked(live: Object | None, since: datetime) -> frozenset[tuple[str, str]] | None:
+    """Members and the revisions that gateways ask of them, if the table has said so since then;
+    None where they may ask others."""
+    known = read(live)
+    marks = (live or {}).get("metadata", {}).get("annotations") or {}
+    if known is None or CHANGED not in marks or datetime.fromisoformat(marks[CHANGED]) > since:
+        return None
+    found = {(route.member, way.revision) for route in known.routes for way in route.ways}
+    if known.split:
+        found |= {(known.split.member, way.revision) for way in known.split.canary}
+    return frozenset(found)
+
+
 def age(obj: Object, now: datetime) -> timedelta:
     """How long the table has been as it is."""
     return now - datetime.fromisoformat(obj["metadata"]["annotations"][CHANGED])

@@ -1,9 +1,10 @@
 """What people are told of a rollout: where it stands, what it waits for, and what they may do. It
 follows from the state, and nothing follows from it."""
 
-from dataclasses import astuple
+from collections.abc import Mapping
 
 from controllers.conditions import clip
+from controllers.ensemble import capacity
 from controllers.ensemble.lines import Line, Revisions
 from crds.ensemble import FULL
 from crds.rollout import Rollout, RolloutStatus
@@ -14,40 +15,67 @@ WITHOUT_PROOF = "Promote gives it to everyone without proof, Abort sends it back
 
 
 def told(
-    status: RolloutStatus, line: Line | None, policy: Rollout, over: bool, fault: str | None = None
+    status: RolloutStatus,
+    line: Line | None,
+    policy: Rollout,
+    over: bool,
+    counts: Mapping[str, int],
+    fault: str | None = None,
+    awaited: str | None = None,
 ) -> RolloutStatus:
     """The state with its share of sessions, and words.
 
     Args:
         status: the state.
-        line: the member, if the rollout is under way.
+        line: the member, if the rollout is under way or its old revision may be returned to.
         policy: `spec.rollout`.
         over: whether the time of its step is.
+        counts: replicas that it waits for, of the new revision or of the one that is returned to;
+            in the end those that are kept.
         fault: why it cannot be judged.
+        awaited: what else it waits for.
     """
     new, old = names(new_of(status)), names(old_of(status))
-    share = 100 if status.phase in ("Promoted", "Complete") else 0
+    share = 100 if status.phase in ("Promoted", "Returning", "Complete") else 0
     state, message = status.phase.lower(), status.message
-    if line is not None:
-        asked = may_be_asked(status, line, fault)
-        share = policy.steps[status.step - 1].traffic_percent if asked else 0
-        state = f"{share} %"
-        message = _in_a_step(status, policy, over) if asked else _with_nobody(status, line)
-        if fault:
-            message = f"{fault}; until then nobody is told by {new}"
-        if not line.answers(old_of(status)):
-            message += f"; {old} answers nobody, and Promote gives everyone {new}"
-    elif status.phase == "Promoted":
+    if line is not None and status.phase == "Returning":
         message = (
-            f"everyone is told by {new}; {old} is kept warm until {status.until}, and Undo returns "
-            "to it at once"
+            f"everyone is told by {old} again {soon(status)}, and by {new} until then: "
+            f"{_ready(line, old_of(status), counts)}"
         )
+    elif line is not None and status.phase == "Promoted":
+        message = f"everyone is told by {new}; {_way_back(status, line, policy)}"
         if status.plan and not status.proven:
             message += "; a person promoted it without proof"
         if status.watch:
             message = f"{message}; {status.watch.message}"
-            if status.watch.drifted and policy.when_drifting == "RollBack":
-                message += f"; {old} has no ready replica, and everyone is back when it has"
+    elif line is not None:
+        # A step that waits for replicas goes on with the share of the one before.
+        at = status.step if status.step_started_at or status.step < 2 else status.step - 1
+        asked = may_be_asked(status, line, fault)
+        share = policy.steps[at - 1].traffic_percent if asked else 0
+        state = f"{share} %"
+        if status.phase == "Promoting":
+            message = (
+                f"everyone is told by {new} as soon as it has enough replicas: "
+                f"{_ready(line, new_of(status), counts)}, in the place of those of {old}"
+            )
+        elif asked and at < status.step:
+            message = (
+                f"{share} % of new sessions are told by {new}; step {status.step} begins when it "
+                f"has enough replicas: {_ready(line, new_of(status), counts)}"
+                f"{_PAUSED if status.paused_at else ''}"
+            )
+        elif asked:
+            message = _in_a_step(status, policy, over)
+            if awaited:
+                message += f"; {awaited}, and it goes on by itself no sooner"
+        else:
+            message = _with_nobody(status, line, awaited or _ready(line, new_of(status), counts))
+        if fault:
+            message = f"{fault}; until then nobody is told by {new}"
+        if not line.answers(old_of(status)):
+            message += f"; {old} answers nobody, and Promote gives everyone {new}"
     return status.model_copy(
         update={
             "steps": len(policy.steps),
@@ -64,15 +92,37 @@ def may_be_asked(status: RolloutStatus, line: Line, fault: str | None) -> bool:
     return status.step > 0 and line.answers(new_of(status)) and not fault
 
 
-def _with_nobody(status: RolloutStatus, line: Line) -> str:
+def soon(status: RolloutStatus) -> str:
+    """When a revision is back, as far as is known."""
+    took = status.ready_seconds
+    return f"as soon as it is ready{f', in some {took} s' if took else ''}"
+
+
+def _way_back(status: RolloutStatus, line: Line, policy: Rollout) -> str:
+    old, until = names(old_of(status)), status.until
+    enough = line.part(old_of(status), new_of(status), lambda n: capacity.handed(n, policy.surge))
+    if line.has(old_of(status), enough):
+        return f"{old} is kept warm until {until}, and Undo returns to it at once"
+    ready = sum(each.ready for each in line.of(old_of(status)))
+    return (
+        f"{old} keeps {ready} replicas ready, and until {until} Undo returns to it {soon(status)}"
+    )
+
+
+def _ready(line: Line, revisions: Revisions, counts: Mapping[str, int]) -> str:
+    """How many replicas of so many are ready."""
+    ready = sum(each.ready for each in line.of(revisions))
+    return f"{ready} of {sum(counts.values())} replicas are ready"
+
+
+def _with_nobody(status: RolloutStatus, line: Line, awaited: str) -> str:
     new, old = names(new_of(status)), names(old_of(status))
     paused = _PAUSED if status.paused_at else ""
     if status.step:
         again = "" if paused else f"; step {status.step} begins anew when it is back"
         return f"{new} has no ready replica, so its sessions are told by {old}{again}{paused}"
-    replicas = line.of(new_of(status))
-    ready, desired = (sum(counts) for counts in zip(*map(astuple, replicas), strict=True))
-    why = line.fault or f"{ready} of {desired} replicas are ready"
+    until = f"; at {status.until} it is sent back" if status.until else ""
+    why = f"{line.fault or awaited}{until}"
     return f"{new} gets ready and nobody is told by it yet: {why}{paused}"
 
 
@@ -94,7 +144,7 @@ def _in_a_step(status: RolloutStatus, policy: Rollout, over: bool) -> str:
         return f"{told}; {following} at {status.until}{proof}{said}"
     if proof and not (verdict and verdict.kind == "Proven"):
         return f"{told} is over, and everyone follows when it is proven{said}"
-    return f"{told} is over; everyone follows when all replicas are ready"
+    return f"{told} is over, and everyone follows"
 
 
 def _shares(status: RolloutStatus, policy: Rollout) -> str:

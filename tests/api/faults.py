@@ -14,7 +14,10 @@ from crds.schema import Schema
 from tests.api.examples import Object, manifest
 
 #: Words that fit the patterns of the API between them.
-WORDS = ("a", "1", "/models/a", "https://a", "a/a", "mlflow:a@a", f"sha256:{'0' * 64}")
+WORDS = (
+    *("a", "1", "/models/a", "https://a", "a/a", "mlflow:a@a", f"sha256:{'0' * 64}"),
+    *("18:00", "2026-12-01T00:00:00Z"),
+)
 UNKNOWN = "fieldThatDoesNotExist"
 
 Put = Callable[[Any], Any]

@@ -157,6 +157,35 @@ GOOD = [
         },
     ),
     changed(
+        ENSEMBLE,
+        "spec",
+        {
+            "members": [
+                {**ENSEMBLE["spec"]["members"][0], "scaling": {"minReplicas": 2}},
+            ],
+            "rollout": {"steps": [{"trafficPercent": 5, "pauseMinutes": 10}], "surge": 0},
+        },
+    ),
+    changed(
+        WORLD,
+        "spec.freezeWindows",
+        [
+            {
+                "name": "weekend-raids",
+                "weekly": {
+                    "days": ["Friday", "Saturday"],
+                    "start": "18:00",
+                    "hours": 54,
+                    "timeZone": "Europe/Paris",
+                },
+            },
+            {
+                "name": "launch",
+                "once": {"starts": "2026-12-01T00:00:00Z", "ends": "2026-12-04T00:00:00Z"},
+            },
+        ],
+    ),
+    changed(
         WORLD,
         "spec.metrics",
         [
@@ -303,6 +332,8 @@ def test_defaults_are_written_but_never_into_lists(server: Server) -> None:
     assert rolled.body["spec"]["rollout"] == {
         "steps": steps,
         "rollbackWindowMinutes": 60,
+        "surge": 1,
+        "progressDeadlineMinutes": 60,
         "whenInconclusive": "Pause",
         "whenDrifting": "RollBack",
     }

@@ -5,6 +5,7 @@ tells them apart in the record by the revision.
 """
 
 import itertools
+import json
 from collections import Counter
 from typing import Any
 
@@ -45,10 +46,10 @@ def stands(kube: Kube, phase: str, percent: int, seconds: float = 60) -> Object:
     return until(f"{phase} at {percent} %", look, seconds, last=lambda: rollout(kube))
 
 
-def ask(kube: Kube, action: str) -> str:
+def ask(kube: Kube, action: str, **more: str) -> str:
     """Ask as a person does; the outcome and the words of the answer."""
     word = f"{action}-{next(_IDS)}"
-    patch = f'{{"status": {{"request": {{"action": "{action}", "id": "{word}"}}}}}}'
+    patch = json.dumps({"status": {"request": {"action": action, "id": word, **more}}})
     kube.kubectl("patch", "me", "chorus", "--subresource=status", "--type=merge", "-p", patch)
 
     def look() -> Object | None:
@@ -183,3 +184,47 @@ def test_testers_have_it_before_the_first_step_and_the_rest_ask_it_in_the_shadow
     assert told_by(game, session) == (new, "Tester")
     assert ask(kube, "Abort").startswith("Done")
     until("it is told by the old one", lambda: told_by(game, session) == (old, None), seconds=10)
+
+
+def test_a_model_that_answers_nothing_is_sent_back_before_anybody_is_told_by_it(
+    kube: Kube, game: Game
+) -> None:
+    kube.apply(worlds.world(), chorus(), worlds.storyteller())
+    kube.ready()
+    old = member(kube)["stable"]
+    kube.apply(chorus(engine=worlds.engine("two", "--fault-empty-rate", "1")["engine"]))
+    stands(kube, "Aborted", 0, 120)
+    assert "was not answered" in rollout(kube)["message"]
+    assert "Empty" in rollout(kube)["message"]
+    kube.says("me", "chorus", "HeldBack", "Retry, or change the member")
+    assert told_by(game, game.session()) == (old, None)
+
+
+def test_in_a_freeze_nothing_begins_until_it_is_over(kube: Kube, game: Game) -> None:
+    always = {"days": ["Monday"], "start": "00:00", "hours": 168}
+    freeze = [{"name": "raids", "weekly": always}]
+    kube.apply(worlds.world(freezeWindows=freeze), chorus(), worlds.storyteller())
+    kube.ready()
+    old = member(kube)["stable"]
+    kube.apply(chorus(sampling={"temperature": "0.1"}))
+    kube.says("me", "chorus", "RollingOut", "waits: freeze window raids lasts until")
+    assert told_by(game, game.session()) == (old, None)
+    kube.apply(worlds.world())
+    stands(kube, "Paused", 10, 120)
+
+
+def test_a_stored_revision_is_returned_to_and_kept(kube: Kube, game: Game) -> None:
+    kube.apply(worlds.world(), chorus(), worlds.storyteller())
+    kube.ready()
+    first = member(kube)["stable"]
+    quick = {"rollbackWindowMinutes": 0}
+    for temperature in ("0.1", "0.2"):
+        kube.apply(chorus(sampling={"temperature": temperature}, policy=quick))
+        stands(kube, "Paused", 10, 120)
+        assert ask(kube, "Promote").startswith("Done")
+        stands(kube, "Complete", 100)
+    until("the first one gone", lambda: len(kube.pods("fabula.dev/member=two")) == 1)
+    assert ask(kube, "ReturnTo", to=first).startswith("Done")
+    stands(kube, "Undone", 0, 120)
+    until("it answers", lambda: told_by(game, game.session())[0] == first)
+    kube.says("me", "chorus", "HeldBack", "was sent back")

@@ -39,6 +39,7 @@ class Kubectl:
         self.outcome = "Done"
         self.silent = False
         self.lines: list[list[str]] = []
+        self.items: list[dict[str, Any]] = []
 
     def __call__(self, argv: Sequence[str], env: object, *, timeout: float) -> str:
         self.lines.append(list(argv))
@@ -48,6 +49,8 @@ class Kubectl:
             self.status["lastRequest"] = request | answer
         if "wait" in argv and self.silent:
             raise CommandError("kubectl wait ended with 1: timed out")
+        if "controllerrevisions" in argv:
+            return json.dumps({"items": self.items})
         return json.dumps({"status": self.status})
 
 
@@ -125,3 +128,24 @@ def test_kubectl_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(subprocess, "run", missing)
     done = rollout("status", "narrators")
     assert (done.exit_code, "kubectl is not on the PATH" in done.stderr) == (1, True)
+
+
+def test_history_shows_what_is_stored_and_undo_returns_to_any(kubectl: Kubectl) -> None:
+    def stored(member: str, number: int, rev: str, **more: str) -> dict[str, Any]:
+        labels = {"fabula.dev/member": member, "fabula.dev/revision": rev, **more}
+        return {"metadata": {"labels": labels, "creationTimestamp": "then"}, "revision": number}
+
+    kubectl.items = [
+        stored("chronicler", 1, "5d01be"),
+        stored("chronicler", 2, "8f3c2a"),
+        stored("jester", 1, "0ddba11", **{"fabula.dev/variant": "small"}),
+    ]
+    rows = [line.split() for line in rollout("history", "narrators").stdout.splitlines()]
+    assert rows[1][:5] == ["chronicler", "full", "2", "8f3c2a", "then"]
+    assert " ".join(rows[1][5:]) == "the spec asks for it"
+    assert " ".join(rows[2][3:]) == "5d01be then everyone has it"
+    assert rows[3][:4] == ["jester", "small", "1", "0ddba11"]
+    assert rollout("undo", "narrators", "--to", "5d01be").exit_code == 0
+    (patch,) = [line for line in kubectl.lines if "patch" in line]
+    asked = json.loads(patch[-1])["status"]["request"]
+    assert (asked["action"], asked["to"]) == ("ReturnTo", "5d01be")

@@ -245,7 +245,7 @@ def test_guardrails_that_change_in_the_middle_begin_the_rollout_again() -> None:
 def test_what_a_session_of_the_last_rollout_came_to_counts_for_nothing() -> None:
     stage, gateway = begun(), Gateway()
     late = gateway.play(stage, 200, canary=0.3)
-    stage.edit(llamacpp("sage"), llamacpp("jester", role="You sing."))
+    stage.edit(llamacpp("sage"), llamacpp("jester", role="You sing.")).wait(1)
     assert see(stage, late).pairs == 0
 
 
@@ -380,7 +380,8 @@ def test_the_log_goes_on_after_promotion_and_begins_anew_with_the_next_rollout()
     assert marks[-3:] == ["Promoted 1 100", "0", "Undone 1 0"]
     assert checkpoint(stage).keys() == {"rollout", "checkpoint.json", "watch.json"}
     stage.ask("Retry")
-    assert [entry.mark for entry in history(stage).log] == ["1", "Stepping 1 50"]
+    marks = [entry.mark for entry in history(stage).log]
+    assert marks == ["1", "Starting 0 0", "Stepping 1 50"]
 
 
 def test_a_history_that_was_deleted_is_not_made_up_once_the_rollout_is_over() -> None:

@@ -19,7 +19,8 @@ SMALL = {**ERRORS, "budgetPoints": "5.5"}
 
 
 def edit(stage: Stage, role: str) -> Stage:
-    return stage.edit(llamacpp("sage"), llamacpp("jester", role=role))
+    """With time for what had the place to be let go."""
+    return stage.edit(llamacpp("sage"), llamacpp("jester", role=role)).wait(1)
 
 
 def promote(stage: Stage, gateway: Gateway, pairs: int = 200, **rates: Any) -> Stage:

@@ -143,11 +143,13 @@ def test_what_drifts_goes_back_as_soon_as_the_old_one_answers() -> None:
     ready(stage, but=old)
     stage.look()
     watch(stage, sessions(stage, gateway, 200, rate=0.4))
-    assert stage.phase == "Promoted"
-    assert f"{old} has no ready replica, and everyone is back when it has" in stage.status.message
+    assert stage.phase == "Returning"
+    assert f"everyone is told by {old} again as soon as it is ready" in stage.status.message
     ready(stage, but="nothing")
     stage.look()
     assert stage.phase == "Undone"
+    assert "that promotion promised" in stage.status.message
+    assert stage.member().condition == "HeldBack"
 
 
 def test_what_is_promoted_without_proof_promises_nothing() -> None:

@@ -25,6 +25,7 @@ from tests.unit.controllers.builders import (
     hosted,
     live,
     llamacpp,
+    world,
 )
 
 PERSON = {"trafficPercent": 10, "waitFor": "Person"}
@@ -45,16 +46,19 @@ class Stage:
         self.state = ModelEnsembleStatus()
         self.now: datetime = NOW
         self.ready: Callable[[str], int] = lambda name: 100
+        #: What becomes of the first question; None: it is not answered yet.
+        self.answer: str | None = "Complete"
         self.ids = itertools.count()
         self.request: Object | None = None
         self.events: list[str] = []
         self.plan = Plan()
         self.world: World | None = None
+        self.pods: list[Object] = []
         #: What gateways tell at the next look.
         self.observed: tuple[Observations, ...] = ()
         self.look()
 
-    def look(self, times: int = 3) -> "Stage":
+    def look(self, times: int = 5) -> "Stage":
         for _ in range(times):
             more = {"rollout": self.rollout} if self.rollout else {}
             status = self.state.dump() | ({"request": self.request} if self.request else {})
@@ -64,11 +68,12 @@ class Stage:
                 DEFAULTS,
                 world=self.world,
                 children=self.children,
+                pods=tuple(self.pods),
                 observations=self.observed,
             )
             self.observed = ()
             self.plan = plan(seen, self.now)
-            self.children = live(self.plan, self.children, self.ready)
+            self.children = answered(live(self.plan, self.children, self.ready), self.answer)
             assert isinstance(self.plan.status, ModelEnsembleStatus)
             self.state = self.plan.status
             self.events += [event.reason for event in self.plan.events]
@@ -86,8 +91,8 @@ class Stage:
         self.members = list(members)
         return self.look()
 
-    def ask(self, action: str) -> str:
-        self.request = {"action": action, "id": str(next(self.ids))}
+    def ask(self, action: str, to: str | None = None) -> str:
+        self.request = {"action": action, "id": str(next(self.ids)), **({"to": to} if to else {})}
         self.look()
         assert self.state.last_request is not None
         assert self.state.last_request.id == self.request["id"]
@@ -121,6 +126,14 @@ class Stage:
             for o in self.children.of("Deployment")
             if o["metadata"]["labels"]["fabula.dev/member"] == member
         }
+
+
+def answered(children: Children, how: str | None) -> Children:
+    """The Jobs that ask a first question have ended like that."""
+    for job in children.of("Job"):
+        if how and "fabula.dev/asks" in job["metadata"]["labels"]:
+            job["status"] = {"conditions": [{"type": how, "status": "True"}]}
+    return children
 
 
 def begun(**more: Any) -> tuple[Stage, str, str]:
@@ -230,10 +243,12 @@ def test_undo_returns_at_once_while_the_old_revision_is_warm() -> None:
     stage.ask("Promote")
     stage.ready = lambda name: int(old not in name)
     stage.look()
-    assert "has no ready replica now" in stage.ask("Undo")
+    assert "as soon as it is ready" in stage.ask("Undo")
+    assert (stage.phase, stage.route()["revision"]) == ("Returning", new)
+    assert "asked for already" in stage.ask("Undo")
     stage.ready = lambda name: 1
     stage.look()
-    assert stage.ask("Undo").startswith("Done")
+    assert stage.phase == "Undone"
     assert stage.route()["revision"] == old
     assert (stage.member().stable, stage.member().condition) == (old, "HeldBack")
     stage.wait(1)
@@ -269,8 +284,8 @@ def test_abort_sends_everyone_back_and_the_change_stays_back() -> None:
     assert stage.running() == {old, new}
     stage.ask("Abort")
     stage.edit(llamacpp("sage"), llamacpp("jester", role="You sing."))
-    assert stage.phase == "Paused"
     assert stage.member().held_back is None
+    assert stage.wait(1).phase == "Paused"
 
 
 def test_the_newest_spec_wins_in_the_middle() -> None:
@@ -279,7 +294,9 @@ def test_the_newest_spec_wins_in_the_middle() -> None:
     first = stage.status
     stage.edit(llamacpp("sage"), llamacpp("jester", role="You sing."))
     newest = stage.member().revision
-    assert (stage.status.number, stage.status.step) == (first.number + 1, 1)
+    assert (stage.status.number, stage.status.step) == (first.number + 1, 0), "it needs the place"
+    stage.wait(1)
+    assert stage.status.step == 1
     assert stage.status.salt != first.salt
     assert [way["revision"] for way in stage.table["split"]["canary"]] == [newest]
     stage.wait(1)
@@ -354,16 +371,16 @@ def test_a_canary_that_is_no_longer_ready_gets_nobody_and_its_step_begins_anew()
     assert stage.phase == "Promoted"
 
 
-def test_everyone_follows_only_when_all_replicas_are_ready() -> None:
+def test_everyone_follows_only_when_there_are_enough_replicas() -> None:
     two = {"minReplicas": 2}
     stage = Stage(llamacpp("jester", scaling=two), steps=[TIMED])
     stage.edit(llamacpp("jester", scaling=two, role="You joke."))
     new = stage.member().revision
     stage.ready = lambda name: 1 if new in name else 2
     stage.look().wait(11)
-    assert stage.phase == "Stepping"
-    assert "everyone follows when all replicas are ready" in stage.status.message
-    assert "not all replicas" in stage.ask("Promote")
+    assert (stage.phase, stage.status.traffic_percent) == ("Promoting", 50)
+    assert "1 of 2 replicas are ready" in stage.status.message
+    assert "Abort sends it back" in stage.ask("Promote")
     stage.ready = lambda name: 2
     stage.wait(0)
     assert stage.phase == "Promoted"
@@ -491,6 +508,159 @@ def test_planning_again_changes_nothing() -> None:
     before, applied = stage.state, stage.plan.apply
     stage.look()
     assert (stage.state, stage.plan.apply, stage.plan.events) == (before, applied, ())
+
+
+def aged(**more: Any) -> tuple[Stage, list[str]]:
+    """A stage whose jester everyone has at its third revision, and all three."""
+    stage = Stage(window=0, **more)
+    revisions = [stage.member().revision]
+    for role in ("You joke.", "You sing."):
+        stage.edit(llamacpp("sage"), llamacpp("jester", role=role))
+        stage.ask("Promote")
+        stage.wait(1)
+        revisions.append(stage.member().revision)
+    assert stage.running() == {revisions[-1]}
+    return stage, revisions
+
+
+def test_any_stored_revision_can_be_returned_to_until_the_member_changes() -> None:
+    stage, (first, _, third) = aged()
+    stage.ready = lambda name: int(first not in name)
+    assert stage.ask("ReturnTo", first).startswith(f"Done: everyone is told by {first} again")
+    assert (stage.phase, stage.route()["revision"]) == ("Returning", third)
+    assert f"everyone is told by {first} again as soon as it is ready" in stage.status.message
+    stage.ready = lambda name: 1
+    stage.look()
+    assert (stage.phase, stage.route()["revision"]) == ("Undone", first)
+    assert stage.wait(1000).running() == {first}
+    assert stage.member().condition == "HeldBack"
+    stage.edit(llamacpp("sage"), llamacpp("jester", role="You shout."))
+    assert (stage.phase, stage.member().stable) == ("Paused", first)
+    stage.ask("Abort")
+    assert stage.ask("ReturnTo", third).startswith("Done")
+    assert (stage.wait(1).phase, stage.member().stable) == ("Undone", third)
+    assert stage.wait(1).ask("Retry").startswith("Done")
+    assert stage.wait(1).member().condition == "Canary"
+
+
+def test_what_cannot_be_returned_to_says_why() -> None:
+    stage, (first, second, third) = aged()
+    assert "everyone has it" in stage.ask("ReturnTo", third)
+    assert "c0ffee00 is not stored" in stage.ask("ReturnTo", "c0ffee00")
+    stage.ask("ReturnTo", first)
+    assert "the spec asks for it; Retry rolls it out" in stage.ask("ReturnTo", third)
+    stage.edit(llamacpp("sage", role="You know."), llamacpp("jester", role="You sing."))
+    assert stage.status.member == "sage"
+    assert "the rollout of sage comes first" in stage.ask("ReturnTo", second)
+
+
+def test_what_does_not_get_ready_again_is_given_up() -> None:
+    stage, (first, _, third) = aged()
+    stage.ready = lambda name: int(first not in name)
+    stage.ask("ReturnTo", first)
+    assert stage.wait(59).phase == "Returning"
+    stage.wait(1)
+    assert stage.phase == "Complete"
+    assert f"{first} was not ready within 60 minutes; everyone stays with {third}" in (
+        stage.status.message
+    )
+    assert stage.member().condition == "Serving"
+    assert stage.wait(1).running() == {third}
+
+
+def test_the_newest_spec_wins_over_a_return() -> None:
+    stage, (first, _, third) = aged()
+    stage.ready = lambda name: int(first not in name)
+    stage.ask("ReturnTo", first)
+    stage.edit(llamacpp("sage"), llamacpp("jester", role="You shout."))
+    assert stage.wait(1).phase == "Paused"
+    assert stage.member().stable == third
+
+
+def test_within_the_window_a_return_to_the_warm_revision_is_an_undo() -> None:
+    stage, old, _ = begun()
+    stage.ask("Promote")
+    assert stage.ask("ReturnTo", old).startswith("Done")
+    assert (stage.phase, stage.route()["revision"]) == ("Undone", old)
+
+
+def test_a_return_holds_in_a_freeze() -> None:
+    stage, (first, *_) = aged()
+    freezing(stage, ends="2026-11-24T15:00:00Z").wait(60)
+    assert stage.ask("ReturnTo", first).startswith("Done")
+    assert stage.look().phase == "Undone"
+
+
+FREEZE = {"starts": "2026-11-23T12:30:00Z", "ends": "2026-11-23T15:00:00Z"}
+
+
+def freezing(stage: Stage, **freeze: str) -> Stage:
+    """In a World in which nothing begins by itself for some hours."""
+    stage.world = world(freezeWindows=[{"name": "raids", "once": {**FREEZE, **freeze}}])
+    return stage.look()
+
+
+JOKES = (llamacpp("sage"), llamacpp("jester", role="You joke."))
+
+
+def test_in_a_freeze_no_rollout_begins_and_the_member_says_until_when() -> None:
+    stage = freezing(Stage(), starts="2026-11-23T11:00:00Z")
+    stage.edit(*JOKES)
+    assert stage.state.rollout is None
+    told = stage.member().message
+    assert told is not None
+    assert told.endswith("waits: freeze window raids lasts until 2026-11-23T15:00:00Z")
+    assert stage.plan.again_in == pytest.approx(3 * 3600)
+    assert stage.wait(3 * 60).phase == "Paused"
+
+
+def test_a_freeze_that_begins_meanwhile_holds_the_first_step() -> None:
+    stage = freezing(Stage())
+    new_only = stage.ready = lambda name: int("jester" not in name or first in name)
+    first = stage.member().revision
+    stage.edit(*JOKES)
+    assert stage.phase == "Starting"
+    stage.wait(45)
+    del new_only
+    stage.ready = lambda name: 1
+    stage.look()
+    assert (stage.phase, stage.status.step, stage.status.until) == ("Starting", 0, None)
+    assert "yet: freeze window raids lasts until" in stage.status.message
+    stage.wait(45)
+    assert stage.phase == "Starting", "its deadline does not count"
+    assert stage.ask("SkipStep") == (
+        "Done: it begins, though freeze window raids lasts until 2026-11-23T15:00:00Z"
+    )
+    assert "FreezeOverridden" in stage.events
+    assert stage.phase == "Paused"
+
+
+def test_in_a_freeze_no_step_ends_by_itself_and_whoever_asks_goes_on() -> None:
+    stage = freezing(Stage(steps=[{**TIMED, "trafficPercent": 10}, {**TIMED, "pauseMinutes": 300}]))
+    stage.wait(25).edit(*JOKES)
+    assert (stage.phase, stage.status.step) == ("Stepping", 1)
+    stage.wait(20)
+    assert (stage.phase, stage.status.step) == ("Stepping", 1)
+    assert "and it goes on by itself no sooner" in stage.status.message
+    assert stage.plan.again_in == pytest.approx((3 * 60 - 45) * 60)
+    assert "though freeze window raids" in stage.ask("SkipStep")
+    assert stage.status.step == 2
+    assert "though freeze window raids" in stage.ask("Promote")
+    assert stage.phase == "Promoted"
+    assert stage.ask("Undo").startswith("Done: everyone is told by")
+    assert "though" not in str(stage.state.last_request)
+    assert stage.phase == "Undone"
+
+
+def test_in_a_freeze_an_abort_holds_and_the_newest_spec_waits() -> None:
+    stage = freezing(Stage())
+    stage.edit(*JOKES)
+    assert stage.wait(45).phase == "Paused"
+    stage.edit(llamacpp("sage"), llamacpp("jester", role="You sing."))
+    assert stage.phase == "Aborted"
+    assert "freeze window raids" in stage.status.message
+    stage.wait(3 * 60)
+    assert (stage.phase, stage.status.number) == ("Paused", 2)
 
 
 MOVES = st.one_of(

@@ -261,10 +261,17 @@ def make_ready(api: FakeApi) -> None:
         obj["status"] = {"readyReplicas": obj["spec"]["replicas"]}
 
 
-def ask(api: FakeApi, action: str) -> None:
+def answer(api: FakeApi) -> None:
+    """Whoever is asked a first question has an answer."""
+    for job in api.of("Job"):
+        if "fabula.dev/asks" in job["metadata"]["labels"]:
+            job["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+
+
+def ask(api: FakeApi, action: str, word: str = "") -> None:
     """As a person does, once."""
     obj = api.objects[ENSEMBLE]
-    obj["status"]["request"] = {"action": action, "id": action}
+    obj["status"]["request"] = {"action": action, "id": word or action}
 
 
 Look = Callable[[], Awaitable[None]]
@@ -301,6 +308,7 @@ def looks(setting: Setting, fault: KillAt | None = None) -> Look:
         try:
             for _ in range(3):
                 await operator(ENSEMBLE)
+                answer(setting.api)
         except KilledError:
             operator = setting.reconciler()
             await look()
@@ -330,8 +338,10 @@ def troubled_looks(setting: Setting, rng: random.Random) -> Look:
             except ApiError:
                 continue
             never_to_what_is_not_ready(setting.api)
+            answer(setting.api)
         setting.api.refuse = lambda verb, ref: None
         for _ in range(3):
+            answer(setting.api)
             await setting.reconciler()(ENSEMBLE)
 
     return look
@@ -483,6 +493,8 @@ async def anchored(setting: Setting, look: Look) -> FakeApi:
     setting.api.put({**obj, "spec": {**obj["spec"], "members": members}})
     await look()
     ask(setting.api, "Anchor")
+    await look()
+    setting.now += timedelta(minutes=1)  # in which what was warm is let go
     await look()
     make_ready(setting.api)
     await look()
