@@ -83,11 +83,20 @@ $(MLFLOW)/.ready: | $(VENV)/.ready
 	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install -q --python $(MLFLOW)/bin/python mlflow==3.17.2
 	@touch $@
 
+PROMETHEUS := $(HOME)/.cache/fabula/peers/prometheus
+
+# Unpacked and not installed: the package starts a service.
+$(PROMETHEUS)/.ready:
+	@echo "==> Prometheus, from its Debian package"
+	@mkdir -p $(PROMETHEUS)
+	@cd $(PROMETHEUS) && apt-get -qq download prometheus && dpkg -x prometheus_*.deb .
+	@touch $@
+
 .PHONY: test-peers
-test-peers: $(VENV)/.ready $(MLFLOW)/.ready packages ## Beside the real programs that others run: MLflow
+test-peers: $(VENV)/.ready $(MLFLOW)/.ready $(PROMETHEUS)/.ready packages ## Beside the real programs that others run: MLflow, Prometheus
 	@$(BIN)/fabula dev up --install --name fabula-test
 	@$(BIN)/python -m images build
-	@FABULA_MLFLOW=$(MLFLOW) $(BIN)/pytest -q tests/unit tests/e2e -m peers
+	@FABULA_MLFLOW=$(MLFLOW) FABULA_PROMETHEUS=$(PROMETHEUS) $(BIN)/pytest -q tests/unit tests/e2e -m peers
 	@$(BIN)/fabula dev down --name fabula-test
 
 .PHONY: soak

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from controllers.delivery.windows import Told
 from controllers.plan import Children, Defaults, Object, Ref
 from crds.common import ConfigMapFolder, ConfigMapRef
 from crds.ensemble import ModelEnsemble
@@ -47,6 +48,8 @@ class EnsembleObserved:
     observations: tuple[Observations, ...] = ()
     #: Seconds until they are asked again, where they are.
     asked_again_in: float | None = None
+    #: What Prometheus said of the rollout; None where it is not asked.
+    prometheus: Told | None = None
 
 
 @dataclass(frozen=True)

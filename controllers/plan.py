@@ -119,6 +119,8 @@ class Defaults:
     gateway_image: str
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     cluster_domain: str = "cluster.local"
+    #: Addresses of Prometheus that the operator may call.
+    prometheus: tuple[str, ...] = ()
 
 
 def owner(obj_kind: str, api_version: str, name: str, uid: str) -> list[Object]:

@@ -20,7 +20,9 @@ FALLBACKS = "fallbacks"
 #: Over the questions that were asked in the shadow too: the share in which the judge preferred the
 #: new answer, the same answer counted as half of one. Of sessions in the shadow alone.
 JUDGE_PREFERENCE = "judge-preference"
-BUILT_IN = (MEMBER_ERRORS, MEMBER_SLOW, FALLBACKS, JUDGE_PREFERENCE)
+#: Whether any decision of the session waited for a member until that one's time was over: 0 or 1.
+DEADLINE_MISSES = "deadline-misses"
+BUILT_IN = (MEMBER_ERRORS, MEMBER_SLOW, FALLBACKS, DEADLINE_MISSES, JUDGE_PREFERENCE)
 
 
 class Observation(Model):

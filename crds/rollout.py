@@ -70,9 +70,10 @@ class Guardrail(Model):
             description="`member-errors`: sessions in which a call of the member failed. "
             "`member-slow`: share of its calls that took longer than "
             "`analysis.slowAboveMilliseconds`. `fallbacks`: sessions that were told a fallback "
-            "line. `judge-preference`: how often `shadow.judge` prefers the new answer, 0 to 1, "
-            "held against one half. Or one that the World declares in `spec.metrics` and the game "
-            "posts."
+            "line. `deadline-misses`: sessions in which a decision waited for a member until that "
+            "one's time was over. `judge-preference`: how often `shadow.judge` prefers the new "
+            "answer, 0 to 1, held against one half. Or one that the World declares in "
+            "`spec.metrics`."
         ),
     ]
     margin_points: Annotated[

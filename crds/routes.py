@@ -84,6 +84,9 @@ class Split(Model):
     canary: list[Served] = []
     #: How long a session is watched from its beginning, in seconds. Absent: not at all.
     watched_seconds: Annotated[int | None, Field(ge=1)] = None
+    #: After so many seconds from its beginning what the game posts of it is final. Absent: when it
+    #: is watched no longer.
+    matures_seconds: Annotated[int | None, Field(ge=1)] = None
     #: A call of the member that takes longer is slow, in milliseconds. Absent: none is.
     slow_above_ms: Annotated[int | None, Field(ge=1)] = None
     #: Who is a tester: by the header that begins a session, and by its player.

@@ -23,6 +23,7 @@ from crds.freeze import FreezeWindow
 from crds.limits import Budget, Cors
 from crds.metrics import GameMetric
 from crds.models import Models
+from crds.prometheus import Prometheus
 from crds.tunables import Tunable, TunableName, ValueText
 
 
@@ -162,10 +163,14 @@ class WorldSpec(Model):
         ListMap(),
         Field(
             max_length=32,
-            description="What the game posts of sessions, so that rollouts can be judged by it. "
-            "Default: nothing.",
+            description="What the game posts of sessions, or Prometheus is asked for, so that "
+            "rollouts can be judged by it. Default: nothing.",
         ),
     ] = []
+    prometheus: Annotated[
+        Prometheus | None,
+        Field(description="Who is asked for metrics that have a `prometheus`. Default: nobody."),
+    ] = None
     freeze_windows: Annotated[
         list[FreezeWindow],
         ListMap(),
@@ -184,6 +189,15 @@ class WorldSpec(Model):
             "Event; a Storyteller of the same name goes on over them. `Delete` removes them."
         ),
     ] = "Retain"
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.metrics) || has(self.prometheus) || "
+            "!self.metrics.exists(m, has(m.prometheus))",
+            "a metric is asked of Prometheus; set spec.prometheus.address",
+            ".prometheus",
+        ),
+    )
 
     @property
     def service(self) -> ConfigService:

@@ -19,6 +19,7 @@ from operators.lease import Elector, Terms, lease_ref
 from operators.loop import LOOK_LIMIT, Loop
 from operators.metrics import Metrics
 from operators.observe.evidence import Observers
+from operators.observe.prometheus import Prometheus
 from operators.observe.reports import Gateways
 from operators.reconcile import Reconciler
 from operators.resync import Resync
@@ -151,11 +152,23 @@ class _Parts:
         )
         self.dependents = Dependents()
         asking = Gateways(gateways, timeout=settings.report_timeout_seconds)
-        observers = Observers(asking, clock)
+        observers = Observers(asking, clock, settings.prometheus_allowed)
         reconciler = Reconciler(
             kube,
             Applier(writer, Recorder(writer, settings.identity, _now)),
-            kinds.handlers(settings.defaults, asking.ask, observers, observers.of_experiment),
+            kinds.handlers(
+                settings.defaults,
+                asking.ask,
+                observers,
+                observers.of_experiment,
+                Prometheus(
+                    gateways,
+                    settings.prometheus_allowed,
+                    clock,
+                    _now,
+                    settings.prometheus_timeout_seconds,
+                ),
+            ),
             self.dependents,
             _now,
         )

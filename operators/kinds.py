@@ -12,7 +12,7 @@ from controllers import world as worlds
 from controllers.plan import Defaults, Plan, Ref
 from crds import EvolutionExperiment, Kind, ModelEnsemble, Storyteller, World
 from operators.observe import ensemble, experiment, storyteller, world
-from operators.observe.ensemble import Evidence
+from operators.observe.ensemble import AskPrometheus, Evidence
 from operators.observe.experiment import Outcomes
 from operators.observe.reading import Reader, Remember
 from operators.observe.storyteller import Ask
@@ -37,7 +37,11 @@ class Handler:
 
 
 def handlers(
-    defaults: Defaults, ask: Ask, evidence: Evidence, outcomes: Outcomes
+    defaults: Defaults,
+    ask: Ask,
+    evidence: Evidence,
+    outcomes: Outcomes,
+    prometheus: AskPrometheus,
 ) -> dict[str, Handler]:
     """All kinds, by name."""
 
@@ -45,7 +49,7 @@ def handlers(
         return await world.observe(reader, obj, remember, defaults)
 
     async def observe_ensemble(reader: Reader, obj: ModelEnsemble, remember: Remember) -> Any:
-        return await ensemble.observe(reader, obj, remember, defaults, evidence)
+        return await ensemble.observe(reader, obj, remember, defaults, evidence, prometheus)
 
     async def observe_storyteller(reader: Reader, obj: Storyteller, remember: Remember) -> Any:
         return await storyteller.observe(reader, obj, remember, defaults, ask)

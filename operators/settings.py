@@ -9,6 +9,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from controllers.plan import Defaults
+from crds.base import BaseURL
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
@@ -53,6 +54,9 @@ class Settings(BaseSettings):
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     cluster_domain: str = "cluster.local"
 
+    #: Addresses of Prometheus that worlds may have asked, each as a World says it.
+    prometheus_allowed: Annotated[tuple[BaseURL, ...], NoDecode] = ()
+
     resync_seconds: Annotated[float, Field(ge=1)] = 120
     #: Objects that are worked on at the same time.
     concurrency: Annotated[int, Field(ge=1, le=64)] = 4
@@ -60,6 +64,8 @@ class Settings(BaseSettings):
     request_timeout_seconds: Annotated[float, Field(gt=0)] = 5
     #: One report of one gateway.
     report_timeout_seconds: Annotated[float, Field(gt=0)] = 2
+    #: One query of Prometheus.
+    prometheus_timeout_seconds: Annotated[float, Field(gt=0)] = 5
     #: Time to finish what is under way when the operator is stopped.
     shutdown_seconds: Annotated[float, Field(ge=0)] = 5
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
@@ -67,7 +73,7 @@ class Settings(BaseSettings):
     #: Test switch: "N:before" or "N:after" kills the process at the N-th write.
     fault_kill_at: Annotated[str | None, Field(pattern=r"^[1-9][0-9]*:(before|after)$")] = None
 
-    @field_validator("namespaces", mode="before")
+    @field_validator("namespaces", "prometheus_allowed", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -107,6 +113,7 @@ class Settings(BaseSettings):
             gateway_image=self.gateway_image,
             image_pull_policy=self.image_pull_policy,
             cluster_domain=self.cluster_domain,
+            prometheus=self.prometheus_allowed,
         )
 
     @property

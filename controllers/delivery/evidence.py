@@ -126,12 +126,30 @@ def feed(
             split = ratio.assigned(evidence.split, place, plan.block)
             evidence = replace(evidence, split=split)
             continue
-        values = record.values
-        session = tuple(metric.badness(values.get(metric.name)) for metric in plan.metrics)
-        join(waiting, place, session, plan.block)
+        join(waiting, place, _badness(plan, record.values), plan.block)
         if block := take(waiting, plan.block):
             evidence = _with_block(evidence, plan, *block)
     return replace(evidence, cursor=cursor, waiting=(tuple(waiting[0]), tuple(waiting[1])))
+
+
+def with_pair(
+    evidence: Evidence,
+    plan: AnalysisPlan,
+    canary: Mapping[str, float | None],
+    baseline: Mapping[str, float | None],
+) -> Evidence:
+    """The evidence with one pair more, whose values are of both arms at the same time: where both
+    are missing, that says nothing of either."""
+    pairs = zip(_badness(plan, canary), _badness(plan, baseline), strict=True)
+    metrics = tuple(
+        counted if pair == (None, None) else _count(counted, metric, plan, *([v] for v in pair))
+        for metric, counted, pair in zip(plan.metrics, evidence.metrics, pairs, strict=True)
+    )
+    return _looked(replace(evidence, metrics=metrics, blocks=evidence.blocks + 1), plan)
+
+
+def _badness(plan: AnalysisPlan, values: Mapping[str, float | None]) -> Badness:
+    return tuple(metric.badness(values.get(metric.name)) for metric in plan.metrics)
 
 
 def _with_block(

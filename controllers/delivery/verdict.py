@@ -61,7 +61,29 @@ class Verdict:
     metrics: tuple[Reading, ...]
 
 
-def look(evidence: Evidence, plan: AnalysisPlan, *, deadline_passed: bool = False) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What of the arms is held against each other, in words: this, of which each arm has parts."""
+
+    name: str
+    part: str = "session"
+    #: What the first one takes.
+    awaits: str = "of sessions to mature"
+
+
+#: Of two verdicts the one that stands here first is the verdict.
+GRAVEST_FIRST = (Kind.BROKEN_SPLIT, Kind.HARM, Kind.INCONCLUSIVE, Kind.UNDECIDED, Kind.PROVEN)
+#: What Prometheus is asked about.
+WINDOWS = Unit("window", "arm", "of which Prometheus has numbers")
+
+
+def look(
+    evidence: Evidence,
+    plan: AnalysisPlan,
+    *,
+    deadline_passed: bool = False,
+    unit: Unit | None = None,
+) -> Verdict:
     """The verdict now. After the deadline what is not decided is Inconclusive, data or none.
 
     Harm stays; Proven is said of the present look, and can be lost while steps still go on.
@@ -81,8 +103,21 @@ def look(evidence: Evidence, plan: AnalysisPlan, *, deadline_passed: bool = Fals
         kind = Kind.INCONCLUSIVE
     else:
         kind = Kind.UNDECIDED
-    message = _message(kind, evidence, plan, readings, deadline_passed)
+    unit = unit or Unit("pair" if plan.block == (1, 1) else "block")
+    message = _message(kind, evidence, plan, readings, deadline_passed, unit)
     return Verdict(kind, message, evidence.blocks, readings)
+
+
+def both(sessions: Verdict, windows: Verdict) -> Verdict:
+    """One verdict on what gateways saw and what Prometheus was asked: the graver one, and proven
+    where both are. Each has its share of the rate of false alarms."""
+    kind = min(sessions.kind, windows.kind, key=GRAVEST_FIRST.index)
+    told = [
+        each.message
+        for each in (sessions, windows)
+        if each.kind == kind or kind not in (Kind.BROKEN_SPLIT, Kind.HARM)
+    ]
+    return Verdict(kind, "; ".join(told), sessions.blocks, (*sessions.metrics, *windows.metrics))
 
 
 def _read(metric: Metric, counted: Counted, evidence: Evidence, plan: AnalysisPlan) -> Reading:
@@ -113,8 +148,9 @@ def _message(
     plan: AnalysisPlan,
     readings: tuple[Reading, ...],
     deadline_passed: bool,
+    of: Unit,
 ) -> str:
-    unit = "pairs" if plan.block == (1, 1) else "blocks"
+    unit = f"{of.name}s"
     if kind == Kind.BROKEN_SPLIT:
         got = " and ".join(f"{count:.0f}" for count in evidence.split.counts)
         should = ":".join(map(str, plan.block))
@@ -129,7 +165,7 @@ def _message(
         found = f"after {evidence.harmful_at} {unit}" if evidence.harmful_at else "in the shadow"
         return f"the canary is worse, as was found {found}; by now {told}"
     if not (evidence.blocks or any(counted.complete for counted in evidence.metrics)):
-        waits = f"waiting for the first {unit[:-1]} of sessions to mature"
+        waits = f"waiting for the first {of.name} {of.awaits}"
         return f"no data before the deadline: {waits}" if kind == Kind.INCONCLUSIVE else waits
     largest = max(readings, key=lambda reading: reading.log_e)
     calm = (
@@ -140,7 +176,7 @@ def _message(
         better = [metric.name for metric in plan.metrics if metric.margin == Margin()]
         gain = f"{', '.join(better)} is better, and " if better else ""
         return f"{calm}; {gain}no metric is worse than its margin, after {evidence.blocks} {unit}"
-    missing = [_needs(reading, unit) for reading in readings if reading.proven is False]
+    missing = [_needs(reading, of) for reading in readings if reading.proven is False]
     missing = missing or ["no metric has a margin, so nothing can be proven"]
     if kind == Kind.INCONCLUSIVE:
         why = (
@@ -160,17 +196,17 @@ def _compared(reading: Reading) -> str:
     )
 
 
-def _needs(reading: Reading, unit: str) -> str:
+def _needs(reading: Reading, of: Unit) -> str:
     """What keeps a metric from being proven."""
     lost = sum(reading.missing)
-    without = f", counting {lost} sessions without a value against it" if lost else ""
+    without = f", counting {lost} {of.part}s without a value against it" if lost else ""
     if reading.shadow and reading.canary is None:
         return f"{reading.name} has no session in the shadow yet"
     if reading.canary is None:
-        return f"{reading.name} has no {unit[:-1]} in which every session has a value"
+        return f"{reading.name} has no {of.name} in which every {of.part} has a value"
     if reading.more is None:
         return f"{reading.name} will not be proven if it goes on like this{without}"
-    unit = "sessions in the shadow" if reading.shadow else unit
+    unit = "sessions in the shadow" if reading.shadow else f"{of.name}s"
     return f"{reading.name} needs about {rounded(reading.more)} more {unit} to be proven{without}"
 
 

@@ -1,5 +1,5 @@
 """What the sessions of a rollout amount to: the checkpoint as it stands in the cluster and what the
-gateways saw since go in, the next checkpoint and the verdict on it come out.
+gateways saw since, and Prometheus says, go in; the next checkpoint and the verdict on it come out.
 
 What follows from a verdict is `rollout`'s. The statistics are those of `controllers.delivery`; they
 bring NumPy with them, so they are imported when an analysis is under way and not before.
@@ -14,6 +14,7 @@ from controllers import pace
 from controllers.conditions import clip, timestamp
 from controllers.delivery import history
 from controllers.delivery.plan import AnalysisPlan
+from controllers.delivery.windows import LOG, Queries, Told, whole
 from controllers.ensemble.rollout import UNDER_WAY
 from controllers.ensemble.terms import Terms
 from controllers.plan import Object
@@ -33,6 +34,7 @@ Tried = RolloutStatus | EvolutionExperimentStatus
 
 CHECKPOINT_KEY = "checkpoint.json"
 WATCH_KEY = "watch.json"
+WINDOWS_KEY = "windows.json"
 SALT_KEY = "rollout"
 
 
@@ -45,13 +47,15 @@ class Known:
     history: History
     #: What was seen since promotion.
     watch: str | None = None
+    #: The checkpoint of what Prometheus said, where it is asked.
+    windows: str | None = None
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the checkpoint."""
+        """SHA-256 of the checkpoints, one after the other."""
         from controllers.delivery import checkpoint
 
-        return checkpoint.digest(self.checkpoint or "")
+        return checkpoint.digest((self.checkpoint or "") + (self.windows or ""))
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,11 @@ def cursor(terms: Terms, status: RolloutStatus, stored: Object | None) -> Mappin
     return counted_before(terms.plan, status.salt, stored).cursor if terms.plan else {}
 
 
+def counted_window(queries: Queries, status: RolloutStatus, stored: Object | None) -> int | None:
+    """The last window of Prometheus that counts already; None where none does."""
+    return counted_before(queries.plan, status.salt, stored, WINDOWS_KEY).cursor.get(LOG)
+
+
 def judge(
     terms: Terms,
     policy: Rollout,
@@ -91,6 +100,7 @@ def judge(
     stored: Object | None,
     seen: Sequence[Observations],
     now: datetime,
+    told: Told | None = None,
 ) -> Judgement | None:
     """Count what was seen, and say what it amounts to; None where these terms are not the ones that
     the rollout began with, or nobody has the new revision yet.
@@ -103,12 +113,15 @@ def judge(
             operator cannot read, is as none: everything is counted again from the logs.
         seen: what the gateways saw, of any log and from wherever; what counts already is left out.
         now: the time.
+        told: what Prometheus said.
     """
     if terms.plan is None or not is_open(status, terms):
         return None
     from controllers.delivery import view
 
-    said, known = weigh(terms.plan, status.salt, stored, seen, now, _overdue(policy, status, now))
+    overdue = _overdue(policy, status, now)
+    beside = (terms.queries, told or Told()) if terms.queries else None
+    said, known = weigh(terms.plan, status.salt, stored, seen, now, overdue, beside)
     shown = [
         Judged.model_validate({"name": reading.name, **view.shown(reading)})
         for reading in said.metrics
@@ -132,9 +145,11 @@ def weigh(
     seen: Sequence[Observations],
     now: datetime,
     overdue: bool,
+    beside: tuple[Queries, Told] | None = None,
 ) -> "tuple[Verdict, Known]":
     """Count what was seen of a rollout or an experiment, and look at all of it. See `judge`;
-    ``overdue`` is whether proof was awaited long enough."""
+    ``overdue`` is whether proof was awaited long enough, ``beside`` what Prometheus was asked and
+    said."""
     from controllers.delivery import checkpoint, evidence, verdict
 
     counted = counted_before(plan, salt, stored)
@@ -152,11 +167,33 @@ def weigh(
     counted = evidence.feed(counted, plan, records())
     counted = replace(counted, cursor=passed(counted.cursor, seen, salt))
     text = checkpoint.dump(counted, plan)
-    said = verdict.look(counted, plan, deadline_passed=overdue)
-    past = _history(stored, salt, plan)
-    if text != _text(stored, salt):
+    said, windows = verdict.look(counted, plan, deadline_passed=overdue), None
+    if beside:
+        windows, by_window = _by_window(*beside, salt, stored, overdue)
+        said = verdict.both(said, by_window)
+    past = _history(stored, salt, whole(plan, beside[0] if beside else None))
+    if (text, windows) != (_text(stored, salt), _text(stored, salt, WINDOWS_KEY)):
         past = history.with_look(past, history.look_of(counted, said, now))
-    return said, Known(salt, text, past)
+    return said, Known(salt, text, past, windows=windows)
+
+
+def _by_window(
+    queries: Queries, told: Told, salt: str, stored: Object | None, overdue: bool
+) -> "tuple[str, Verdict]":
+    """The checkpoint of what Prometheus said up to now, and the verdict on it."""
+    from controllers.delivery import checkpoint, evidence, verdict
+
+    counted = counted_before(queries.plan, salt, stored, WINDOWS_KEY)
+    last = counted.cursor.get(LOG, -1)
+    for window in told.windows:
+        if window.number > last:
+            counted = evidence.with_pair(counted, queries.plan, window.canary, window.baseline)
+    if told.windows or told.more:
+        counted = replace(counted, cursor={LOG: max(last, told.through)})
+    said = verdict.look(counted, queries.plan, deadline_passed=overdue, unit=verdict.WINDOWS)
+    if told.trouble:
+        said = replace(said, message=f"{said.message}; {told.trouble}")
+    return checkpoint.dump(counted, queries.plan), said
 
 
 def opening(terms: Terms, status: RolloutStatus | None, stored: Object | None) -> Known | None:
@@ -164,15 +201,21 @@ def opening(terms: Terms, status: RolloutStatus | None, stored: Object | None) -
     there is no room for it in the cluster, nobody shall be. None where nothing begins."""
     if terms.plan is None or status is None or status.phase not in UNDER_WAY:
         return None
-    return begun(terms.plan, status.salt, stored)
+    return begun(terms.plan, status.salt, stored, terms.queries)
 
 
-def begun(plan: AnalysisPlan, salt: str, stored: Object | None) -> Known:
+def begun(
+    plan: AnalysisPlan, salt: str, stored: Object | None, queries: Queries | None = None
+) -> Known:
     """What counts already, or a beginning."""
     from controllers.delivery import checkpoint
 
-    text = checkpoint.dump(counted_before(plan, salt, stored), plan)
-    return Known(salt, text, _history(stored, salt, plan))
+    def text(plan: AnalysisPlan, key: str) -> str:
+        return checkpoint.dump(counted_before(plan, salt, stored, key), plan)
+
+    windows = text(queries.plan, WINDOWS_KEY) if queries else None
+    past = _history(stored, salt, whole(plan, queries))
+    return Known(salt, text(plan, CHECKPOINT_KEY), past, windows=windows)
 
 
 def standing(status: Tried | None, stored: Object | None) -> Known | None:
@@ -221,6 +264,8 @@ def config_map(
         data[CHECKPOINT_KEY] = known.checkpoint
     if known.watch is not None:
         data[WATCH_KEY] = known.watch
+    if known.windows is not None:
+        data[WINDOWS_KEY] = known.windows
     return child(
         "v1",
         "ConfigMap",
@@ -234,8 +279,10 @@ def config_map(
 
 def read(stored: Object | None, salt: str) -> Known:
     """What is stored of a rollout, whether or not it can be understood."""
-    past, watch = _history(stored, salt), _text(stored, salt, WATCH_KEY)
-    return Known(salt, _text(stored, salt), past, watch)
+    checkpoint, watch, windows = (
+        _text(stored, salt, key) for key in (CHECKPOINT_KEY, WATCH_KEY, WINDOWS_KEY)
+    )
+    return Known(salt, checkpoint, _history(stored, salt), watch, windows)
 
 
 def passed(cursor: Mapping[str, int], seen: Sequence[Observations], salt: str) -> Mapping[str, int]:
@@ -248,12 +295,14 @@ def passed(cursor: Mapping[str, int], seen: Sequence[Observations], salt: str) -
     return passed
 
 
-def counted_before(plan: AnalysisPlan, salt: str, stored: Object | None) -> "Evidence":
+def counted_before(
+    plan: AnalysisPlan, salt: str, stored: Object | None, key: str = CHECKPOINT_KEY
+) -> "Evidence":
     """What the checkpoint holds, if it is one of this rollout and plan; else nothing."""
     from controllers.delivery import checkpoint, evidence
 
     try:
-        return checkpoint.load(_text(stored, salt) or "", plan)
+        return checkpoint.load(_text(stored, salt, key) or "", plan)
     except checkpoint.CheckpointError:
         return evidence.start(plan)
 

@@ -105,7 +105,7 @@ def settle(
     """The accounts with the last promotion in them. That of a member which came to what it has
     without proof is closed."""
     found = {
-        line.name: _settled(accounts.members.get(line.name), tried, line, terms.plan)
+        line.name: _settled(accounts.members.get(line.name), tried, line, terms.whole)
         for line in lines
     }
     return Accounts(members={name: each for name, each in found.items() if each})
@@ -193,7 +193,7 @@ def unfit(accounts: Accounts, lines: Iterable[Line], terms: Terms) -> Mapping[st
 
 
 def _unfit(account: Account, terms: Terms) -> Iterable[str]:
-    for metric in terms.plan.metrics if terms.plan else ():
+    for metric in terms.whole.metrics if terms.whole else ():
         used = account.metrics.get(metric.name)
         margin = metric.margin.absolute / metric.span if metric.margin else 0.0
         left = margins.left(terms.budgets[metric.name], used.spent) if used else math.inf

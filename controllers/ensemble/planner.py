@@ -53,11 +53,13 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
     in_use = routes.asked(live_table, now - LINGER)
     models = locate(seen, own, routed, owners, now)
     policy, tried = ensemble.spec.rollout, ensemble.status.rollout
-    terms = agreed(policy, seen.world)
+    terms = agreed(policy, seen.world, seen.defaults.prometheus)
     stored = own.get("ConfigMap", analysis.config_map_name(meta.name))
     judged = sight = None
     if policy and tried:
-        judged = analysis.judge(terms, policy, tried, stored, seen.observations, now)
+        judged = analysis.judge(
+            terms, policy, tried, stored, seen.observations, now, seen.prometheus
+        )
         tried = tried.model_copy(update={"verdict": judged.verdict}) if judged else tried
         sight = watch.look(terms, policy, tried, stored, seen.observations)
         tried = tried.model_copy(update={"watch": sight.watch}) if sight else tried
@@ -98,7 +100,12 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         routes.table(
             ensemble,
             [member.route for member in members if member.route],
-            routes.split(rollout.status, canary if may_be_asked else None, policy),
+            routes.split(
+                rollout.status,
+                canary if may_be_asked else None,
+                policy,
+                terms.matures_seconds,
+            ),
         ),
         live_table,
         meta.namespace,

@@ -79,7 +79,10 @@ def joined(ways: Sequence[Route]) -> Route | None:
 
 
 def split(
-    status: RolloutStatus | None, canary: Route | None, policy: Rollout | None = None
+    status: RolloutStatus | None,
+    canary: Route | None,
+    policy: Rollout | None = None,
+    matures_seconds: int | None = None,
 ) -> Split | None:
     """How sessions are divided, from the first step of a rollout to its last, and which of them are
     watched after that.
@@ -88,6 +91,7 @@ def split(
         status: the rollout as it is now.
         canary: how to ask the member at its new revision; None where that may not be asked.
         policy: `spec.rollout`.
+        matures_seconds: when what games post of a session is final.
     """
     if status is None:
         return None
@@ -98,6 +102,7 @@ def split(
             member=status.member,
             percent=0,
             watched_seconds=how.window_seconds,
+            matures_seconds=matures_seconds,
             slow_above_ms=how.slow_above_milliseconds,
             promoted_percent=status.watch.traffic_percent,
         )
@@ -112,6 +117,7 @@ def split(
         percent=status.traffic_percent,
         canary=ways,
         watched_seconds=how.window_seconds if status.plan else None,
+        matures_seconds=matures_seconds if status.plan else None,
         slow_above_ms=how.slow_above_milliseconds if status.plan else None,
         testers=testers.names,
         players=testers.players,

@@ -77,11 +77,12 @@ def agreed(
     return Terms(plan, changes, said, whole, waits=waits, every=every)
 
 
-def metric_of(name: str, margin: float, world: World) -> Metric:
-    """A metric of an experiment; ``margin`` is a share of its range.
+def metric_of(name: str, margin: float, world: World, watched: int) -> Metric:
+    """A metric of an experiment whose units are watched for so many seconds; ``margin`` is a share
+    of its range.
 
     Raises:
-        PlanError: nobody counts it.
+        PlanError: nobody counts it, or not so.
     """
     if name == FALLBACKS:
         return Metric(name, Margin(margin))
@@ -91,7 +92,18 @@ def metric_of(name: str, margin: float, world: World) -> Metric:
             f"nobody counts {name}; declare it in spec.metrics of World {world.metadata.name}, or "
             f"use {FALLBACKS}"
         )
-    return game_metric(declared[name], margin)
+    metric = declared[name]
+    if metric.prometheus:
+        raise PlanError(
+            f"{name} is asked of Prometheus, which rollouts alone do; post it of each session"
+        )
+    if (metric.matures_after_minutes or 0) * 60 > watched:
+        raise PlanError(
+            f"{name} matures after {metric.matures_after_minutes} minutes, and "
+            f"canary.windowSeconds of {watched} end before; raise them, or take a metric that is "
+            "known sooner"
+        )
+    return game_metric(metric, margin)
 
 
 def _plan(spec: EvolutionExperimentSpec, world: World) -> AnalysisPlan:
@@ -101,7 +113,9 @@ def _plan(spec: EvolutionExperimentSpec, world: World) -> AnalysisPlan:
         points = each.margin_points
         share = DEFAULT_MARGIN.absolute if points is None else float(points) / 100
         margins.append((each.metric, share))
-    metrics = tuple(metric_of(name, margin, world) for name, margin in margins)
+    metrics = tuple(
+        metric_of(name, margin, world, spec.how.window_seconds) for name, margin in margins
+    )
     return AnalysisPlan(metrics, cap=spec.how.max_pairs)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from controllers.delivery.windows import Told
 from controllers.ensemble.workload import ENSEMBLE
 from controllers.observed import EnsembleObserved, needs
 from controllers.plan import Children, Defaults
@@ -26,6 +27,9 @@ Evidence = Callable[
     Awaitable[tuple[tuple[Observations, ...], float | None]],
 ]
 
+#: Asks Prometheus about the rollout of an ensemble, with its World and its children.
+AskPrometheus = Callable[[ModelEnsemble, World | None, Children], Awaitable[Told | None]]
+
 
 async def observe(
     reader: Reader,
@@ -33,6 +37,7 @@ async def observe(
     remember: Remember,
     defaults: Defaults,
     evidence: Evidence,
+    prometheus: AskPrometheus,
 ) -> EnsembleObserved:
     """The ensemble, its World, its children and their pods, and what was seen of its rollout."""
     meta = ensemble.metadata
@@ -43,7 +48,9 @@ async def observe(
         children(reader, CHILDREN, meta.namespace, label),
         reader.list_all("v1", "Pod", meta.namespace, {**MANAGED_BY, **label}),
     )
-    observations, again = await evidence(reader, ensemble, world, made)
+    (observations, again), told = await together(
+        evidence(reader, ensemble, world, made), prometheus(ensemble, world, made)
+    )
     return EnsembleObserved(
         ensemble=ensemble,
         defaults=defaults,
@@ -52,4 +59,5 @@ async def observe(
         pods=tuple(pods),
         observations=observations,
         asked_again_in=again,
+        prometheus=told,
     )

@@ -35,10 +35,12 @@ class Observers:
     Args:
         gateways: how to ask.
         clock: seconds.
+        prometheus: the addresses that may be asked beside: what cannot be judged is not asked for.
     """
 
     gateways: Gateways
     clock: Callable[[], float]
+    prometheus: tuple[str, ...] = ()
     _due: dict[str, float] = field(default_factory=dict)
     _logs: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -49,7 +51,7 @@ class Observers:
         question. Nothing of a gateway that does not answer, nothing while it is not due, and
         neither where nothing is judged."""
         meta, status = ensemble.metadata, ensemble.status.rollout
-        terms = agreed(ensemble.spec.rollout, world)
+        terms = agreed(ensemble.spec.rollout, world, self.prometheus)
         if analysis.is_open(status, terms):
             salt, counted = status.salt, analysis.cursor
         elif watch.is_on(status, terms):

@@ -116,14 +116,14 @@ class Gateways:
                 if response.status != 200:
                     log.debug("a gateway says no", pod=name, path=path, status=response.status)
                     return None
-                return model.model_validate_json(await _read(response, limit))
+                return model.model_validate_json(await read(response, limit))
         except (TimeoutError, aiohttp.ClientError, OSError, ValidationError) as error:
             kind = type(error).__name__
             log.debug("a gateway gave no usable answer", pod=name, path=path, error=kind)
             return None
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """The body, as far as it may go.
 
     Raises:

@@ -82,11 +82,17 @@ class AssignedEntry(Entry):
     session: Annotated[str, Field(description="Id of the session.")]
     rollout: Annotated[str, Field(description="Salt of the rollout or experiment.")]
     arm: WatchedArm
-    until: Annotated[
-        str, Field(description="What it asks, and what is posted of it, counts until then.")
-    ]
+    until: Annotated[str, Field(description="What it asks counts until then.")]
+    matures: Annotated[
+        str | None,
+        Field(description="What is posted of it counts until then. Absent: as what it asks."),
+    ] = None
     settled: Annotated[
-        str, Field(description="When all that it asked before is answered, and its outcome due.")
+        str,
+        Field(
+            description="When all that it asked before is answered, what is posted of it final, "
+            "and its outcome due."
+        ),
     ]
 
 

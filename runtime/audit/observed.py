@@ -26,6 +26,7 @@ class Pending:
     arm: WatchedArm
     until: str
     settled: str
+    matures: str | None = None
 
 
 class Observed:
@@ -54,7 +55,7 @@ class Observed:
         if isinstance(entry, AssignedEntry):
             pending = self._pending.pop(entry.rollout, {})
             pending[entry.session] = Pending(
-                entry.session, entry.rollout, entry.arm, entry.until, entry.settled
+                entry.session, entry.rollout, entry.arm, entry.until, entry.settled, entry.matures
             )
             self._pending[entry.rollout] = pending
             if len(self._pending) > _ROLLOUTS:

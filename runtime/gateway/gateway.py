@@ -13,7 +13,7 @@ import structlog
 from redis.asyncio import Redis, RedisCluster
 
 from crds.gateway import CONFIG_KEY, GatewayReport, StoreReport
-from crds.routes import ROUTES_KEY
+from crds.routes import ROUTES_KEY, RouteTable
 from crds.storyteller import Sessions
 from runtime.arms import marked
 from runtime.audit import DecisionLog, ErasureEntry
@@ -37,7 +37,7 @@ from runtime.gateway.story.records import Records
 from runtime.gateway.story.shadows import Shadows
 from runtime.gateway.story.summaries import Chronicle
 from runtime.gateway.story.teller import Teller
-from runtime.gateway.story.watching import begun, first_end, windows
+from runtime.gateway.story.watching import begun, first_final, maturing
 from runtime.gateway.upkeep.attestation import Attestation
 from runtime.gateway.upkeep.expiry import Expiry
 from runtime.gateway.upkeep.indexing import Indexing
@@ -104,7 +104,7 @@ class Gateway:
             self._source(),
             self.settings.config_map or "",
             folder / "last-good",
-            self.voices.take,
+            self._take,
         )
         self._stack.push_async_callback(self.following.stop)
         self.following.start()
@@ -176,6 +176,12 @@ class Gateway:
             shadows,
         )
 
+    def _take(self, routes: RouteTable) -> None:
+        """Follow a new route table."""
+        self.voices.take(routes)
+        split = routes.split
+        self.metrics.tries_out(split.salt if split and split.watched_seconds else None)
+
     def closes_after(self, finish: Callable[[], Awaitable[None]]) -> None:
         """Wait for this before anything is closed: for an interface that still uses it."""
         self._stack.push_async_callback(finish)
@@ -225,7 +231,7 @@ class Gateway:
         return session
 
     async def measured(self, session: str, values: Mapping[str, float], actor: str | None) -> None:
-        """Take what a game measured of a session. Unless that is watched there is nothing to hold
+        """Take what a game measured of a session. Unless that still counts there is nothing to hold
         it against, and it is let go.
 
         Raises:
@@ -234,7 +240,7 @@ class Gateway:
             OSError, sqlite3.Error, BacklogFullError: the volume refused.
         """
         known = await self.sessions.get(session)
-        watched = windows(known, self.following.routes, self.following.trials)
+        watched = maturing(known, self.following.routes, self.following.trials)
         if not watched:
             return
         entries = [
@@ -248,7 +254,7 @@ class Gateway:
             )
             for each in watched
         ]
-        await self.sessions.post(session, posted(values, first_end(watched)))
+        await self.sessions.post(session, posted(values, first_final(watched)))
         await asyncio.gather(*map(self.decisions.note, entries))
 
     async def forget_player(self, player: str, by: str) -> ErasureEntry | None:

@@ -1,8 +1,15 @@
 """What Prometheus sees of a gateway."""
 
+from typing import get_args
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from runtime.audit import Record
+from runtime.consensus import Outcome
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60)
+#: Those that are held against each other.
+_ARMS = ("Canary", "Baseline")
 
 
 class Metrics:
@@ -22,6 +29,20 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.arm_decisions = Counter(
+            "fabula_gateway_arm_decisions",
+            "Decisions of sessions that the rollout under way watches, by arm and outcome.",
+            ["rollout", "arm", "outcome"],
+            registry=self.registry,
+        )
+        self.arm_seconds = Histogram(
+            "fabula_gateway_arm_decision_seconds",
+            "The same from a request's place to its durable record, by arm.",
+            ["rollout", "arm"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._rollout: str | None = None
         self.member_seconds = Histogram(
             "fabula_gateway_member_seconds",
             "Until a member's answer was whole. Answers that were cut short do not count.",
@@ -124,7 +145,26 @@ class Metrics:
             registry=self.registry,
         )
 
-    def decided(self, outcome: str, seconds: float, trace: str) -> None:
-        """Count a decision that took so long."""
+    def tries_out(self, rollout: str | None) -> None:
+        """Count from 0 what is told in this rollout, and forget the last one; None: there is none.
+
+        What begins at 0 for all to see has grown when it is seen next.
+        """
+        if rollout == self._rollout:
+            return
+        self._rollout = rollout
+        self.arm_decisions.clear()
+        self.arm_seconds.clear()
+        for arm in _ARMS if rollout else ():
+            self.arm_seconds.labels(rollout, arm)
+            for outcome in get_args(Outcome):
+                self.arm_decisions.labels(rollout, arm, outcome)
+
+    def decided(self, record: Record, seconds: float, *, tried: bool) -> None:
+        """Count a decision that took so long; ``tried``: a rollout watches its session."""
+        outcome, trace = record.result.outcome, {"trace_id": record.trace_id}
         self.decisions.labels(outcome).inc()
-        self.decision_seconds.observe(seconds, {"trace_id": trace})
+        self.decision_seconds.observe(seconds, trace)
+        if tried and record.rollout == self._rollout and record.arm in _ARMS:
+            self.arm_decisions.labels(record.rollout, record.arm, outcome).inc()
+            self.arm_seconds.labels(record.rollout, record.arm).observe(seconds, trace)

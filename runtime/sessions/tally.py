@@ -8,7 +8,13 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from crds.observations import FALLBACKS, JUDGE_PREFERENCE, MEMBER_ERRORS, MEMBER_SLOW
+from crds.observations import (
+    DEADLINE_MISSES,
+    FALLBACKS,
+    JUDGE_PREFERENCE,
+    MEMBER_ERRORS,
+    MEMBER_SLOW,
+)
 from runtime.audit import Record
 
 #: Metrics that a game may post of one session.
@@ -42,6 +48,8 @@ class Mark:
     fallback: bool
     #: It counts in windows that end then or later. None: in any.
     until: str | None = None
+    #: Whether it waited for a member until that one's time was over.
+    late: bool = False
 
     @classmethod
     def of(cls, record: Record) -> "Mark | None":
@@ -49,7 +57,12 @@ class Mark:
         if record.watched is None:
             return None
         fallback = record.result.outcome in ("Fallback", "Abstained")
-        return cls(record.watched.failed, record.watched.slow, fallback, record.watched.until)
+        late = record.cached_from is None and any(
+            each.state == "Failed" and (each.error or "").startswith("Timeout")
+            for each in record.candidates
+        )
+        watched = record.watched
+        return cls(watched.failed, watched.slow, fallback, watched.until, late)
 
     @classmethod
     def read(cls, text: str) -> "Mark":
@@ -59,7 +72,7 @@ class Mark:
     @property
     def text(self) -> str:
         """As a store keeps it."""
-        return json.dumps([self.failed, self.slow, self.fallback, self.until])
+        return json.dumps([self.failed, self.slow, self.fallback, self.until, self.late])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +84,14 @@ class Tally:
     #: What the game has posted, by name and what it counts in: see ``posted``.
     metrics: Mapping[str, float] = field(default_factory=dict)
 
-    def by(self, until: str) -> "Tally":
-        """What counts in the window that ends then. Of a name the value that counts in the latest
-        end is the last: while an earlier window was open, it was posted to count in that too."""
+    def by(self, until: str, matures: str | None = None) -> "Tally":
+        """What counts in the window that ends then; what is posted does until it matures. Of a name
+        the value that counts in the latest end is the last: while an earlier window was open, it
+        was posted to count in that too."""
         said = sorted((_end(key), _name(key), value) for key, value in self.metrics.items())
         return Tally(
             tuple(mark for mark in self.marks if (mark.until or "") <= until),
-            {name: value for end, name, value in said if end <= until},
+            {name: value for end, name, value in said if end <= (matures or until)},
         )
 
     @property
@@ -100,6 +114,7 @@ class Tally:
             counted[JUDGE_PREFERENCE] = sum(shadows) / len(shadows)
         if self.marks:
             counted[FALLBACKS] = float(any(mark.fallback for mark in self.marks))
+            counted[DEADLINE_MISSES] = float(any(mark.late for mark in self.marks))
         return counted
 
     @property
@@ -113,7 +128,7 @@ class Tally:
     @property
     def outside(self) -> dict[str, float]:
         """The values without what is said of the member that a rollout tries out."""
-        ours = (MEMBER_ERRORS, MEMBER_SLOW, JUDGE_PREFERENCE)
+        ours = (MEMBER_ERRORS, MEMBER_SLOW, JUDGE_PREFERENCE, DEADLINE_MISSES)
         return {name: value for name, value in self.values.items() if name not in ours}
 
 

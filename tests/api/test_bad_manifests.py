@@ -52,6 +52,22 @@ def tuned(what: str, changes: Object, field: str, *words: str) -> Any:
     return bad(what, WORLD, "spec.tunables", [tunable], f"{T0}{field}", *words)
 
 
+ASKED = {
+    "name": "quests-failed",
+    "direction": "LowerIsBetter",
+    "low": "0",
+    "high": "0.1",
+    "prometheus": {"query": 'sum(increase(x{rollout="$rollout",arm="$arm"}[$window]))'},
+}
+
+
+def asked_of_prometheus(what: str, changes: Object, *words: str) -> Any:
+    """One row about a metric that Prometheus is asked for."""
+    metric = {key: value for key, value in (ASKED | changes).items() if value is not ABSENT}
+    spec = {"metrics": [metric], "prometheus": {"address": "http://prometheus:9090"}}
+    return bad(what, WORLD, "spec", spec, *words)
+
+
 def bad(what: str, base: Object, path: str, value: Any, *words: str) -> Any:
     """One row: what is wrong, where, and what the answer must contain."""
     return pytest.param(changed(base, path, value), words, id=f"{base['kind']}: {what}")
@@ -488,6 +504,27 @@ ROWS = [
     bad("a metric twice", WORLD, "spec.metrics",
         [{"name": "fun", "direction": way} for way in ("HigherIsBetter", "LowerIsBetter")],
         "spec.metrics", "Duplicate value"),
+    bad("a metric of nothing that anybody knows", WORLD, "spec.metrics",
+        [{"name": "fun", "direction": "HigherIsBetter", "scope": "Shard"}],
+        "spec.metrics[0].scope", 'supported values: "Unit", "Market"'),
+    bad("a metric that matures at once", WORLD, "spec.metrics",
+        [{"name": "fun", "direction": "HigherIsBetter", "maturesAfterMinutes": 0}],
+        "spec.metrics[0].maturesAfterMinutes", "greater than or equal to 1"),
+    asked_of_prometheus("a query without a range", {"low": ABSENT}, "set both low and high"),
+    asked_of_prometheus("a query of anything", {"low": ABSENT, "high": ABSENT},
+        "needs low and high; say between which values it lies"),
+    asked_of_prometheus("a query that matures", {"maturesAfterMinutes": 5},
+        "spec.metrics[0].maturesAfterMinutes", "wait with spec.prometheus.lagSeconds"),
+    asked_of_prometheus("a query about everyone",
+        {"prometheus": {"query": 'x{rollout="$rollout"}[$window]'}},
+        "spec.metrics[0].prometheus.query", "query must have $arm, $rollout, $window in it"),
+    bad("a query of nobody", WORLD, "spec.metrics", [ASKED],
+        "spec", "set spec.prometheus.address"),
+    bad("a Prometheus with a password", WORLD, "spec.prometheus",
+        {"address": "http://me:secret@prometheus:9090"}, "spec.prometheus.address", MATCH),
+    bad("a window of a second", WORLD, "spec.prometheus",
+        {"address": "http://prometheus:9090", "windowSeconds": 1},
+        "spec.prometheus.windowSeconds", "greater than or equal to 15"),
     bad("an argument that is empty", ENSEMBLE, f"{E0}.llamacpp.extraArgs", [""],
         f"{E0}.llamacpp.extraArgs[0]", "at least 1 chars"),
     bad("65 arguments", ENSEMBLE, f"{E0}.llamacpp.extraArgs", ["-v"] * 65,

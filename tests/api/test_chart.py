@@ -115,13 +115,19 @@ def test_the_operator_understands_every_setting(
 ) -> None:
     (deployment,) = of(
         "Deployment",
-        render("watch.namespaces={games,arena}", "images.tag=v9", "operator.logLevel=debug"),
+        render(
+            "watch.namespaces={games,arena}",
+            "images.tag=v9",
+            "operator.logLevel=debug",
+            "prometheus.allowed={http://a:9090,https://b/prom}",
+        ),
     )
     environment = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
     for variable in environment:
         monkeypatch.setenv(variable["name"], variable.get("value", "from-the-pod"))
     settings = Settings()
     assert settings.namespaces == ("games", "arena")
+    assert settings.prometheus_allowed == ("http://a:9090", "https://b/prom")
     assert settings.engine_image == "fabula.dev/engine:v9"
     assert settings.gateway_image == "fabula.dev/gateway:v9"
     assert settings.log_level == "debug"
@@ -189,6 +195,7 @@ def test_a_part_can_be_left_to_somebody_else(render: Render, setting: str, kind:
         ("operator.replicas=-1", "minimum: got -1, want 0"),
         ("watch.namespaces=games", "got string, want array"),
         ("watch.namespaces={Games}", "does not match pattern"),
+        ("prometheus.allowed={http://me:secret@prometheus:9090}", "does not match pattern"),
         ("images.pullPolicy=Sometimes", "must be one of"),
         ("operator.logLevel=loud", "must be one of"),
         ("images.operator=my image", "does not match pattern"),

@@ -191,8 +191,29 @@ GOOD = [
         [
             {"name": "gold", "direction": "HigherIsBetter", "low": "-50", "high": "150.5"},
             {"name": "quit-early", "direction": "LowerIsBetter"},
+            {"name": "d3-retention", "direction": "HigherIsBetter", "maturesAfterMinutes": 40320},
+            {"name": "price-index", "direction": "LowerIsBetter", "scope": "Market"},
         ],
     ),
+    changed(
+        WORLD,
+        "spec",
+        {
+            "metrics": [
+                {
+                    "name": "quests-failed",
+                    "direction": "LowerIsBetter",
+                    "low": "0",
+                    "high": "0.1",
+                    "prometheus": {
+                        "query": 'sum(increase(x{rollout="$rollout",arm="$arm"}[$window]))'
+                    },
+                }
+            ],
+            "prometheus": {"address": "http://prometheus.monitoring:9090/prom", "lagSeconds": 45},
+        },
+    ),
+    changed(WORLD, "spec.prometheus", {"address": "https://[::1]:9090", "windowSeconds": 15}),
     changed(STORYTELLER, "spec.decisionLog", {"storage": 1073741824}),
     changed(STORYTELLER, "spec.decisionLog", {"retentionDays": 400}),
     changed(STORYTELLER, "spec.cache.exact", {}),

@@ -298,6 +298,60 @@ def preferred_after(seen: Floats, margin: float) -> tuple[Counts, Counts]:
     return harmed, proven
 
 
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Sessions of one arm, as counters know them: so many begin in a window, each has a rate of
+    its own at which its requests fail (beta with a = 0.1), and makes some in each of ``lasts``
+    windows, fewer in the first and last. With ``lasts`` 2 a session is watched for a window's time
+    from a moment in it."""
+
+    begin: int
+    rate: float
+    lasts: int = 2
+    requests: int = 10
+
+    def shares(self, rng: np.random.Generator, windows: int, runs: int) -> Floats:
+        """Of failed requests: a row a window, a column a run."""
+        failed, made = (np.zeros((windows + self.lasts, runs)) for _ in range(2))
+        for at in range(1 - self.lasts, windows):
+            own = rng.beta(0.1, 0.1 / self.rate - 0.1, (runs, self.begin))
+            first = rng.random((runs, self.begin))
+            for later in range(self.lasts):
+                part = (1 - first) if later == 0 else first if later == self.lasts - 1 else 1.0
+                asked = rng.poisson(self.requests / max(1, self.lasts - 1) * part, own.shape)
+                if 0 <= at + later < windows:
+                    made[at + later] += asked.sum(axis=-1)
+                    failed[at + later] += rng.binomial(asked, own).sum(axis=-1)
+        found: Floats = (failed / np.maximum(made, 1))[:windows]
+        return found
+
+
+def by_windows(canary: Floats, baseline: Floats, high: float, margin: Margin) -> Shares:
+    """What `look` would have done at every window, of shares up to ``high``."""
+    harmed, proven = windows_until(canary, baseline, high, margin)
+    return decided(harmed, proven)
+
+
+def windows_until(
+    canary: Floats, baseline: Floats, high: float, margin: Margin
+) -> tuple[Counts, Counts]:
+    """After how many windows each run is stopped for harm, and proven."""
+    metric = Metric("failed", margin, "Bounded", high=high)
+    same, excess = points(metric, (1, 1), factor=1.0), points(metric, (1, 1))
+    runs = canary.shape[-1]
+    differences, against = np.zeros((runs, len(same))), np.zeros((runs, len(excess)))
+    harmed, proven = np.full(runs, NEVER), np.full(runs, NEVER)
+    scaled = (np.minimum(canary, high) - np.minimum(baseline, high)) / high
+    for at, row in enumerate(scaled):
+        differences += shares(row, same)
+        against += shares(row, excess)
+        found = bounded.log_e(differences, same) >= -math.log(HARM)
+        harmed[found & (harmed == NEVER)] = at + 1
+        found = log_proof(metric, against) >= -math.log(PROOF)
+        proven[found & (proven == NEVER)] = at + 1
+    return harmed, proven
+
+
 def spread_of(after: Counts) -> str:
     """Median and 90th percentile."""
     return " / ".join(f"{np.quantile(after, q, method='higher'):,.0f}" for q in (0.5, 0.9))
@@ -497,10 +551,42 @@ def show_preference(rng: np.random.Generator) -> None:
         print(f"| {rate} | {pairs} | {runs:,} of {sessions:,} | {' | '.join(told)} |", flush=True)
 
 
+def show_windows(rng: np.random.Generator) -> None:
+    print("\n## Prometheus: one value an arm and window, the share of failed requests; 400 runs\n")
+    print(
+        "Margin 1 point; up to 10 % counts; stable at 1 %; rolled back / promoted / open in 300.\n"
+    )
+    print("| sessions an arm and window | equal arms | windows, median | at the margin, promoted | "
+          "windows until 10 / 5 / 3 % is found, median / p90 |")  # fmt: skip
+    print("|---|---|---|---|---|")
+    runs, windows, margin, high = 400, 300, Margin(absolute=0.01), 0.1
+
+    def drawn(rate: float, begin: int, lasts: int) -> Floats:
+        return Crowd(begin, rate, lasts).shares(rng, windows, runs)
+
+    for begin, lasts in ((20, 2), (50, 2), (4, 6)):
+        stable = drawn(STABLE, begin, lasts)
+        equal = by_windows(drawn(STABLE, begin, lasts), stable, high, margin)
+        _, at_it = windows_until(drawn(2 * STABLE, begin, lasts), stable, high, margin)
+        harm_after = [
+            spread_of(windows_until(drawn(rate, begin, lasts), stable, high, margin)[0])
+            for rate in (0.1, 0.05, 0.03)
+        ]
+        long = "" if lasts == 2 else ", which go on for five windows (too short: do not)"
+        print(
+            f"| {begin}{long} | {said(equal)} | {equal.after:,.0f} | {share(at_it)} | "
+            f"{'; '.join(harm_after)} |",
+            flush=True,
+        )
+
+
 def main() -> None:
     """Print the tables."""
     began = time.monotonic()
-    shows = show_harm, show_promotion, show_thresholds, show_rest, show_preference
+    shows = (
+        *(show_harm, show_promotion, show_thresholds, show_rest, show_preference),
+        show_windows,
+    )
     for seed, show in enumerate(shows):
         show(np.random.default_rng(seed))
         print(f"\n({time.monotonic() - began:.0f} s)", flush=True)

@@ -68,9 +68,10 @@ class Records:
         found = await asyncio.gather(*(read(each) for each in decisions))
         return [record for record in found if record is not None]
 
-    def tell_of(self, record: Record, trace: Trace, seconds: float) -> None:
-        """Count a decision that took so long, and write a line about it, without its words."""
-        self._metrics.decided(record.result.outcome, seconds, trace.trace_id)
+    def tell_of(self, record: Record, trace: Trace, seconds: float, *, tried: bool = False) -> None:
+        """Count a decision that took so long, and write a line about it, without its words;
+        ``tried``: a rollout watches its session."""
+        self._metrics.decided(record, seconds, tried=tried)
         log.info(
             "decided",
             decision=record.id,

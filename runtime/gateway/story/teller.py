@@ -168,7 +168,8 @@ class Teller:
             )
             await self._turns.confirm(claim, time.monotonic() - since)
             record = await uncut(self._keep(claim, draft, lookup))
-        self._records.tell_of(record, inquiry.trace, time.monotonic() - started)
+        seconds, tried = time.monotonic() - started, motion.held is not None
+        self._records.tell_of(record, inquiry.trace, seconds, tried=tried)
         if record.arm == "Shadow" and table is not None:
             self._shadows.take(record, claim.session, motion, table)
         self._summarise(config, claim, record, space)

@@ -24,7 +24,7 @@ from runtime.gateway.story.arms import arm_in
 from runtime.gateway.story.poll import Held
 from runtime.sessions import Session
 
-#: A decision takes no longer than its ensemble allows, and so long to be noted.
+#: A decision takes no longer than its ensemble allows, and so long to be noted; a post as well.
 NOTED_SECONDS = 2.0
 #: So long may a question wait to be asked in the shadow. It then has as long as the decision had,
 #: and so has the judge.
@@ -38,11 +38,19 @@ class Window:
     #: Salt of the rollout or experiment.
     rollout: str
     arm: WatchedArm
+    #: What it asks counts until then.
     until: datetime
     #: Who is tried out. None: nobody, it is an experiment.
     split: Split | None = None
     #: Whether all sessions of the player that begin in the window make one outcome.
     of_player: bool = False
+    #: What the game posts of it counts until then. None: as long as what it asks.
+    matures: datetime | None = None
+
+    @property
+    def final(self) -> datetime:
+        """When nothing more counts."""
+        return self.matures or self.until
 
 
 def windows(
@@ -59,6 +67,18 @@ def windows(
         trials: the experiments that are under way.
         at: when. Default: now.
     """
+    now = at or datetime.now(UTC)
+    return [each for each in maturing(session, table, trials, now) if now < each.until]
+
+
+def maturing(
+    session: Session,
+    table: RouteTable | None,
+    trials: Sequence[Trial],
+    at: datetime | None = None,
+) -> list[Window]:
+    """The windows in which what a game posts of it counts: those that it is in, and those that wait
+    for metrics that are known later."""
     return [each for each in _windows(session, table, trials, at) if each.arm != "Shadow"]
 
 
@@ -82,11 +102,13 @@ def _windows(
     if not arms:
         return []
     begun, now = datetime.fromisoformat(session.created), at or datetime.now(UTC)
-    return [
-        Window(salt, arm, until, split, of_player)
-        for salt, arm, seconds, split, of_player in arms
-        if now < (until := begun + timedelta(seconds=seconds))
-    ]
+    found = []
+    for salt, arm, seconds, split, of_player in arms:
+        until, matures = begun + timedelta(seconds=seconds), None
+        if split and split.matures_seconds and arm != "Shadow":
+            matures = max(until, begun + timedelta(seconds=split.matures_seconds))
+        found.append(Window(salt, arm, until, split, of_player, matures))
+    return [each for each in found if now < each.final]
 
 
 def _seen(arm: Arm | None, split: Split) -> bool:
@@ -104,7 +126,8 @@ def begun(
     at, entries = datetime.fromisoformat(session.created), []
     timeout = table.timeout_seconds if table else 0
     for each in _windows(session, table, trials, at):
-        told = timedelta(seconds=timeout + NOTED_SECONDS)
+        noted = timedelta(seconds=NOTED_SECONDS)
+        told = timedelta(seconds=timeout) + noted
         if each.arm == "Shadow":
             told += timedelta(seconds=2 * timeout + SHADOW_SECONDS)
         if each.of_player:
@@ -116,7 +139,8 @@ def begun(
                 rollout=each.rollout,
                 arm=each.arm,
                 until=rfc3339(each.until),
-                settled=rfc3339(each.until + told),
+                matures=rfc3339(each.matures) if each.matures else None,
+                settled=rfc3339(max(each.until + told, each.final + noted)),
             )
         )
     return entries
@@ -126,6 +150,11 @@ def first_end(watched: Sequence[Window]) -> str:
     """When the first of these windows ends. What happens now counts in those that end then or
     later, so that this is all that has to be kept of which they were."""
     return rfc3339(min(each.until for each in watched))
+
+
+def first_final(watched: Sequence[Window]) -> str:
+    """The same of what a game posts."""
+    return rfc3339(min(each.final for each in watched))
 
 
 def tried_out(watched: Sequence[Window]) -> Split | None:

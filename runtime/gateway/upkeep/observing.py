@@ -174,7 +174,7 @@ class Observing:
 
     async def _tally(self, session: Pending) -> Tally | None:
         try:
-            return (await self._sessions.tally(session.session)).by(session.until)
+            return (await self._sessions.tally(session.session)).by(session.until, session.matures)
         except (SessionDeletedError, UnknownSessionError):
             return None
 

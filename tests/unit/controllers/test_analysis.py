@@ -563,3 +563,55 @@ def test_another_judge_is_another_analysis_and_another_share_is_not() -> None:
     assert stage.look().status.salt == salt
     stage.rollout |= {"shadow": {"percent": 10, "judge": "jester"}}
     assert stage.look().status.salt != salt
+
+
+RETENTION = {"metric": "d3-retention", "marginPoints": "5"}
+
+
+def d3_retention(**more: Any) -> Object:
+    return {"name": "d3-retention", "direction": "HigherIsBetter", **more}
+
+
+def test_gateways_are_told_when_the_longest_metric_is_final() -> None:
+    stage = Stage(steps=[TIMED])
+    stage.world = world(metrics=[d3_retention(maturesAfterMinutes=60), d3_retention(name="other")])
+    assert stage.rollout is not None
+    stage.rollout |= {"guardrails": [ERRORS, RETENTION]}
+    stage.edit(llamacpp("sage"), CHANGED)
+    assert stage.table["split"]["maturesSeconds"] == 3600
+    returned: Any = {"d3-retention": lambda arm: 1.0}
+    stage.see(Gateway().play(stage, 300, **returned))
+    stage.wait(10)
+    assert stage.phase == "Promoted"
+    assert stage.table["split"]["maturesSeconds"] == 3600, "drift is looked for in the same values"
+
+
+def test_another_maturity_begins_the_rollout_again() -> None:
+    stage = begun(ERRORS)
+    stage.world = world(metrics=[d3_retention(maturesAfterMinutes=60)])
+    assert stage.rollout is not None
+    stage.rollout |= {"guardrails": [ERRORS, RETENTION]}
+    first = stage.look().status
+    stage.world = world(metrics=[d3_retention(maturesAfterMinutes=5)])
+    assert stage.look().status.number == first.number + 1
+    assert "maturesSeconds" not in stage.table["split"], "the window of 10 minutes ends later"
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        (d3_retention(maturesAfterMinutes=4320), "analysis.deadlineMinutes of 1440 may end"),
+        (d3_retention(scope="Market"), "take a metric of scope Unit that moves sooner"),
+    ],
+)
+def test_a_metric_that_no_session_can_be_judged_by_keeps_everyone_back_and_says_so(
+    metric: Object, words: str
+) -> None:
+    stage = Stage(steps=[TIMED])
+    stage.world = world(metrics=[metric])
+    assert stage.rollout is not None
+    stage.rollout |= {"guardrails": [RETENTION]}
+    stage.edit(llamacpp("sage"), CHANGED)
+    assert stage.phase == "Starting"
+    assert words in stage.status.message
+    assert condition(stage.plan).reason == "GuardrailUnknown"

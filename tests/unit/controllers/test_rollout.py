@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controllers.delivery.windows import Told
 from controllers.ensemble import plan
 from controllers.observed import EnsembleObserved
 from controllers.plan import Children, Object, Plan
@@ -56,6 +57,9 @@ class Stage:
         self.pods: list[Object] = []
         #: What gateways tell at the next look.
         self.observed: tuple[Observations, ...] = ()
+        #: What Prometheus does.
+        self.told: Told | None = None
+        self.defaults = DEFAULTS
         self.look()
 
     def look(self, times: int = 5) -> "Stage":
@@ -65,13 +69,14 @@ class Stage:
             made = ensemble(*self.members, status=status, **more)
             seen = EnsembleObserved(
                 made,
-                DEFAULTS,
+                self.defaults,
                 world=self.world,
                 children=self.children,
                 pods=tuple(self.pods),
                 observations=self.observed,
+                prometheus=self.told,
             )
-            self.observed = ()
+            self.observed, self.told = (), None
             self.plan = plan(seen, self.now)
             self.children = answered(live(self.plan, self.children, self.ready), self.answer)
             assert isinstance(self.plan.status, ModelEnsembleStatus)

@@ -43,6 +43,7 @@ from tests.unit.operators.test_reconcile import (
     settle,
     silence,
     told,
+    unasked,
 )
 
 EXPERIMENT = Ref(API_VERSION, "EvolutionExperiment", "play", "richer")
@@ -92,7 +93,7 @@ class Trials:
 
 
 def setting_of(api: FakeApi, trials: Trials) -> Setting:
-    return Setting(api, handlers=handlers(DEFAULTS, silence, Sessions(), trials))
+    return Setting(api, handlers=handlers(DEFAULTS, silence, Sessions(), trials, unasked))
 
 
 async def at_rest() -> FakeApi:

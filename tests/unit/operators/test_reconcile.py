@@ -59,6 +59,10 @@ async def silence(storyteller: str, pods: Any, since: Any) -> dict[str, GatewayR
     return {}
 
 
+async def unasked(*_: Any) -> None:
+    """No Prometheus is asked."""
+
+
 @dataclass
 class Sessions:
     """What gateways have in their logs by now, told from the checkpoint on as they do. ``rate`` is
@@ -136,7 +140,7 @@ class Setting:
     handlers: dict[str, Handler] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.handlers = self.handlers or handlers(DEFAULTS, silence, self.sessions, nobody)
+        self.handlers = self.handlers or handlers(DEFAULTS, silence, self.sessions, nobody, unasked)
 
     def reconciler(self, fault: KillAt | None = None) -> Reconciler:
         writer = Writer(self.api, lambda: 5.0, Metrics(), Fault(fault, die))

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from controllers.delivery.evidence import Outcome, Shadowed, feed, start
+from controllers.delivery.evidence import Outcome, Shadowed, feed, start, with_pair
 from controllers.delivery.plan import AnalysisPlan, Margin, Metric
 from controllers.delivery.verdict import Kind, look
 from tests.bench.delivery import (
     ARGO,
     FLAGGER,
     NEVER,
+    Crowd,
     Pairs,
     Thresholds,
     by_thresholds,
@@ -21,6 +22,7 @@ from tests.bench.delivery import (
     preferred_after,
     promised,
     proven_after,
+    windows_until,
 )
 
 MARGIN = Margin(absolute=0.05)
@@ -116,3 +118,29 @@ def test_many_judged_runs_at_once_end_where_looks_at_one_by_one_end() -> None:
                 ends = [end if end < NEVER or not new else at + 1
                         for end, new in zip(ends, found, strict=True)]  # fmt: skip
             assert ends == [harmed[run], proven[run]]
+
+
+def test_windows_at_once_end_where_looks_at_one_by_one_end() -> None:
+    rng, margin = np.random.default_rng(3), Margin(absolute=0.01)
+    plan = AnalysisPlan((Metric("failed", margin, "Bounded", high=0.1),), cap=200)
+    canary, baseline = (Crowd(20, rate).shares(rng, 120, 6) for rate in (0.03, 0.01))
+    harmed, proven = windows_until(canary, baseline, 0.1, margin)
+    for run in range(6):
+        evidence, ends = start(plan), (NEVER, NEVER)
+        for at in range(120):
+            own, others = {"failed": canary[at, run]}, {"failed": baseline[at, run]}
+            evidence = with_pair(evidence, plan, own, others)
+            kind = look(evidence, plan).kind
+            if kind == Kind.HARM:
+                ends = (at + 1, ends[1])
+                break
+            if kind == Kind.PROVEN:
+                ends = (ends[0], min(ends[1], at + 1))
+        assert harmed[run] == ends[0]
+        assert min(proven[run], harmed[run]) == min(ends)
+
+
+def test_a_crowd_fails_at_its_rate_in_every_window() -> None:
+    found = Crowd(20, 0.05, lasts=3).shares(np.random.default_rng(4), 30, 400)
+    assert found.mean() == pytest.approx(0.05, abs=0.004)
+    assert found[0].mean() == pytest.approx(found[-1].mean(), abs=0.02)

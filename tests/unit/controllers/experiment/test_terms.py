@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers.experiment.terms import AT_ONCE, Terms, agreed
+from controllers.plan import Object
 from crds import EvolutionExperiment
 from tests.unit.controllers.builders import condition
 from tests.unit.controllers.experiment.script import (
     ASH,
     GOLD,
     HOUR,
+    JOY,
     QUIT,
     Script,
     better,
@@ -55,6 +57,33 @@ def test_what_may_not_run_says_why_and_waits_to_be_mended(spec: dict[str, Any], 
     assert condition(script.plan).reason == "ExperimentInvalid"
     assert condition(script.plan, "Stalled").status == "True"
     assert script.plan.first == ()
+
+
+ASKED = {
+    "low": "0",
+    "high": "1",
+    "prometheus": {"query": 'x{rollout="$rollout",arm="$arm"}[$window]'},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"scope": "Market"}, "joy has scope Market in the World: both arms share"),
+        (
+            {"maturesAfterMinutes": 60},
+            "matures after 60 minutes, and canary.windowSeconds of 600 end",
+        ),
+        (ASKED, "joy is asked of Prometheus, which rollouts alone do"),
+    ],
+)
+def test_a_metric_that_no_unit_can_be_judged_by_is_said_so(changes: Object, words: str) -> None:
+    script = Script()
+    script.world = world(
+        metrics=[JOY | changes, QUIT], prometheus={"address": "http://prometheus:9090"}
+    )
+    assert script.look().phase == "Invalid"
+    assert words in (script.status.message or "")
 
 
 def test_a_locked_tunable_is_never_touched() -> None:

@@ -21,6 +21,8 @@ from tests.unit.runtime.stubs.gateway import House, house, serving
 from tests.unit.runtime.stubs.waiting import eventually
 
 ASK = {"question": "Open the gate?", "options": ["yes", "no"]}
+#: A session in which nothing went wrong.
+CALM = {"member-errors": 0.0, "fallbacks": 0.0, "deadline-misses": 0.0}
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ async def test_sessions_of_both_arms_are_told_of_by_cursor(home: House) -> None:
     told = await observed(home, after=assigned.through)
     assert sorted(each.arm for each in told.observations) == ["Baseline", "Canary"]
     for each in told.observations:
-        assert (each.kind, each.values) == ("Outcome", {"member-errors": 0.0, "fallbacks": 0.0})
+        assert (each.kind, each.values) == ("Outcome", CALM)
     first = await observed(home, limit=1)
     assert (len(first.observations), first.more) == (1, True)
     assert first.through == first.observations[0].sequence
@@ -103,7 +105,7 @@ async def test_a_share_of_what_was_promoted_is_watched_on_and_told_apart(home: H
     told = (await observed(home, rollout="s1-after")).observations
     assert [each.kind for each in told] == ["Assigned"] * len(watched) + ["Outcome"]
     assert {each.arm for each in told} == {"Promoted"}
-    assert told[-1].values == {"member-errors": 1.0, "fallbacks": 0.0}
+    assert told[-1].values == {**CALM, "member-errors": 1.0}
     assert {each.kind for each in (await observed(home)).observations} == {"Assigned"}
 
 
@@ -127,8 +129,8 @@ async def test_a_canary_that_fails_shows_in_its_own_sessions_alone(home: House) 
         await home.decide(await session_in(home, arm), **ASK)
     await due(home)
     told = {each.arm: each.values for each in (await observed(home)).observations if each.values}
-    assert told["Canary"] == {"member-errors": 1.0, "fallbacks": 0.0}
-    assert told["Baseline"] == {"member-errors": 0.0, "fallbacks": 0.0}
+    assert told["Canary"] == {**CALM, "member-errors": 1.0}
+    assert told["Baseline"] == CALM
 
 
 async def test_a_settled_vote_waits_for_whom_is_tried_out_until_he_is_slow(home: House) -> None:
@@ -205,6 +207,23 @@ async def test_what_a_game_measures_is_in_the_outcome_and_in_the_log(home: House
     await due(home)
     outcome = (await observed(home)).observations[-1]
     assert outcome.values == {"quests": 2.0, "minutes-played": 14.5}
+
+
+async def test_decisions_of_watched_sessions_are_counted_by_arm_for_prometheus(
+    home: House,
+) -> None:
+    await roll_out(home)
+    canary = {"rollout": "s1", "arm": "Canary", "outcome": "Vote"}
+    value = home.gateway.metrics.registry.get_sample_value
+    name = "fabula_gateway_arm_decisions_total"
+    assert value(name, canary) == 0, "it is seen to begin at 0"
+    for arm in ("Canary", "Baseline"):
+        await home.decide(await session_in(home, arm), **ASK)
+    assert value(name, canary) == 1
+    seconds = {"rollout": "s1", "arm": "Baseline"}
+    assert value("fabula_gateway_arm_decision_seconds_count", seconds) == 1
+    await route(home, 9)
+    assert value(name, canary) is None, "a rollout that is over is no series"
 
 
 async def test_what_is_measured_of_other_sessions_is_let_go(home: House) -> None:

@@ -17,7 +17,9 @@ from runtime.gateway.story.watching import (
     compared,
     counted,
     first_end,
+    first_final,
     held,
+    maturing,
     seen,
     windows,
 )
@@ -76,6 +78,28 @@ def test_a_session_is_watched_from_its_beginning_to_the_end_of_its_window() -> N
     assert windows(SESSION, table(), [], AT)
     assert windows(SESSION, table(), [], AT + timedelta(seconds=599.999))
     assert not windows(SESSION, table(), [], AT + timedelta(seconds=600))
+
+
+def test_what_a_game_posts_counts_until_the_longest_metric_is_mature() -> None:
+    slow = table(maturesSeconds=3600)
+    assert not windows(SESSION, slow, [], AT + timedelta(seconds=600))
+    assert maturing(SESSION, slow, [], AT + timedelta(seconds=3599.999))
+    assert not maturing(SESSION, slow, [], AT + timedelta(seconds=3600))
+    (entry,) = begun(SESSION, slow, [])
+    assert entry.until == "2026-11-24T10:10:00.000Z"
+    assert (entry.matures, entry.settled) == (
+        "2026-11-24T11:00:00.000Z", "2026-11-24T11:00:02.000Z",
+    )  # fmt: skip
+    sooner = table(maturesSeconds=60)
+    assert maturing(SESSION, sooner, [], AT + timedelta(seconds=599))
+    assert not maturing(SESSION, sooner, [], AT + timedelta(seconds=600))
+
+
+def test_what_is_posted_counts_where_it_matures_then_or_later() -> None:
+    trials = [trial("t1", 900)]
+    both = maturing(in_canaries(*trials), table(maturesSeconds=3600), trials, AT)
+    assert first_end(both) == "2026-11-24T10:10:00.000Z"
+    assert first_final(both) == "2026-11-24T10:15:00.000Z"
 
 
 @pytest.mark.parametrize("arm", [None, "r1:Rest", "r1:Tester", "r2:Canary", "r2:Baseline"])
