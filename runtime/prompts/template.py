@@ -15,6 +15,8 @@ import jinja2
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from runtime.remembered import remembered
+
 #: Longest template, and longest text that one may make, in characters.
 MAX_TEMPLATE, MAX_TEXT = 32 * 1024, 256 * 1024
 #: The templates of a prompt: who the member is, and what it is asked.
@@ -42,7 +44,7 @@ class TemplateError(Exception):
         self.line = line
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def harmless(text: str) -> str:
     """Untrusted text that can close no mark of ours and open no turn of a chat template."""
     return _CHAT_MARK.sub(r"(\1)", _CONTROL.sub(" ", text).translate(_ANGLES))

@@ -7,9 +7,8 @@ two gateways can never both tell turn 7.
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from hashlib import sha256
 from typing import Any, Literal, Protocol
 
@@ -105,28 +104,30 @@ class Session:
     arm: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Turn:
     """What was asked and decided."""
 
     number: int
     question: str
     decision: str
+    #: Tokens in a prompt, at most: question, decision, and what stands between them.
+    tokens: int = field(init=False, compare=False, repr=False)
+    #: As it is told, where that is not as it is. A turn that held itself would be garbage that only
+    #: a collector finds.
+    _altered: "Turn | None" = field(init=False, compare=False, repr=False)
 
-    @cached_property
-    def tokens(self) -> int:
-        """Tokens in a prompt, at most: question, decision, and what stands between them."""
-        return at_most(self.question) + at_most(self.decision) + 2
+    def __post_init__(self) -> None:
+        tokens = at_most(self.question) + at_most(self.decision) + 2
+        words = harmless(self.question.strip()).strip(), harmless(self.decision.strip()).strip()
+        altered = None if words == (self.question, self.decision) else Turn(self.number, *words)
+        object.__setattr__(self, "tokens", tokens)
+        object.__setattr__(self, "_altered", altered)
 
-    @cached_property
+    @property
     def told(self) -> "Turn":
         """As a model may be told it: it can close no mark of ours."""
-        question, decision = (
-            harmless(text.strip()).strip() for text in (self.question, self.decision)
-        )
-        if (question, decision) == (self.question, self.decision):
-            return self
-        return replace(self, question=question, decision=decision)
+        return self._altered or self
 
 
 @dataclass(frozen=True, slots=True)

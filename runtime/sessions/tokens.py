@@ -7,7 +7,8 @@ is counted by the byte; so are digits, signs and everything beyond ASCII.
 """
 
 import re
-from functools import lru_cache
+
+from runtime.remembered import remembered
 
 _WORD = re.compile(r" ?[A-Za-z]+")
 #: Letters that no word has so: five consonants in a row, or no vowel among four; a capital after a
@@ -15,11 +16,9 @@ _WORD = re.compile(r" ?[A-Za-z]+")
 _NOISE = re.compile(
     r"(?i:[bcdfghjklmnpqrstvwxz]{5})|^ ?(?i:[bcdfghjklmnpqrstvwxz]{4,})$|[a-z][A-Z]|[A-Za-z]{24}"
 )
-#: Texts that are told again turn after turn.
-_KNOWN = 8192
 
 
-@lru_cache(maxsize=_KNOWN)
+@remembered  # most are told again turn after turn
 def at_most(text: str) -> int:
     """Tokens of a text, at most.
 
@@ -28,12 +27,7 @@ def at_most(text: str) -> int:
     >>> at_most("灰")
     3
     """
-    tokens = len(text.encode(errors="replace"))
-    for match in _WORD.finditer(text):
-        word = match[0]
-        if _NOISE.search(word) is None:
-            tokens -= len(word) // 2
-    return tokens
+    return _counted(text)
 
 
 def clip(text: str, tokens: int) -> str:
@@ -44,8 +38,17 @@ def clip(text: str, tokens: int) -> str:
     low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
-        if at_most(f"{text[:middle].rstrip()}…") <= tokens:
+        if _counted(f"{text[:middle].rstrip()}…") <= tokens:
             low = middle
         else:
             high = middle - 1
     return f"{text[:low].rstrip()}…" if low else ""
+
+
+def _counted(text: str) -> int:
+    tokens = len(text.encode(errors="replace"))
+    for match in _WORD.finditer(text):
+        word = match[0]
+        if _NOISE.search(word) is None:
+            tokens -= len(word) // 2
+    return tokens

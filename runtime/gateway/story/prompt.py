@@ -169,7 +169,7 @@ def told_in_part(config: GatewayConfig) -> dict[str, int]:
 
 def harmless(text: str, limit: int) -> str:
     """Untrusted text that can close no mark of ours and open no turn of a chat template."""
-    # Cut first: what was cleaned is remembered, and a context may be as long as a request.
+    # Cut first: a context may be as long as a request.
     return _clip(cleaned(text.strip()[: limit + 1]), limit)
 
 
