@@ -37,25 +37,29 @@ def stands(desired: Object, live: Object) -> bool:
 
 def difference(desired: Object, live: Object) -> str | None:
     """The first field of `desired` that does not hold in `live`, as a path; None if all do."""
-    return _compare(desired, live, "", "")
+    return _compare(desired, live, "")
 
 
-def _compare(desired: Any, live: Any, path: str, parent: str) -> str | None:
+def _compare(desired: Any, live: Any, name: str) -> str | None:
+    """The path from here; ``name`` is that of the field, or of the map of quantities it is in."""
     if isinstance(desired, dict) and isinstance(live, dict):
         for key, value in desired.items():
-            if found := _compare(value, live.get(key), f"{path}.{key}", _context(key, parent)):
-                return found
+            other = live.get(key)
+            if type(value) is str and value == other:  # as most are
+                continue
+            if (found := _compare(value, other, _context(key, name))) is not None:
+                return f".{key}{found}"
         return None
     if isinstance(desired, list) and isinstance(live, list):
-        return _compare_lists(desired, live, path, parent)
+        return _compare_lists(desired, live, name)
     if desired == live and isinstance(desired, bool) == isinstance(live, bool):
         return None
     # The API server drops what is empty.
     if live is None and desired in (None, "", 0, False, {}, []):
         return None
-    if parent in QUANTITY_MAPS | QUANTITIES and _same_quantity(desired, live):
+    if name in QUANTITY_MAPS | QUANTITIES and _same_quantity(desired, live):
         return None
-    return path
+    return ""
 
 
 def _context(key: str, parent: str) -> str:
@@ -63,23 +67,21 @@ def _context(key: str, parent: str) -> str:
     return parent if parent in QUANTITY_MAPS else key
 
 
-def _compare_lists(desired: list[Any], live: list[Any], path: str, name: str) -> str | None:
+def _compare_lists(desired: list[Any], live: list[Any], name: str) -> str | None:
     keys = MERGE_KEYS.get(name)
     if keys and all(isinstance(item, dict) for item in [*desired, *live]):
         for item in desired:
             identity = {key: item[key] for key in keys if key in item}
-            where = f"{path}[{','.join(str(value) for value in identity.values())}]"
             match = next((other for other in live if identity.items() <= other.items()), None)
-            if match is None:
-                return where
-            if found := _compare(item, match, where, ""):
-                return found
+            found = "" if match is None else _compare(item, match, "")
+            if found is not None:
+                return f"[{','.join(str(value) for value in identity.values())}]{found}"
         return None
     if len(desired) != len(live):
-        return path
+        return ""
     for place, (item, other) in enumerate(zip(desired, live, strict=True)):
-        if found := _compare(item, other, f"{path}[{place}]", ""):
-            return found
+        if (found := _compare(item, other, "")) is not None:
+            return f"[{place}]{found}"
     return None
 
 

@@ -1,10 +1,11 @@
 """An API server in memory, with as much of server-side apply as the operator leans on."""
 
-import copy
 import itertools
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+import orjson
 
 from controllers.plan import Object, Ref
 from operators.errors import (
@@ -17,6 +18,11 @@ from operators.errors import (
 from operators.kube import Allowance
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+
+
+def copied(value: Any) -> Any:
+    """What comes out at the other end of a connection: nothing but JSON, and nobody else's."""
+    return orjson.loads(orjson.dumps(value))
 
 
 class FakeApi:
@@ -36,7 +42,7 @@ class FakeApi:
         """Create or replace as somebody else would."""
         ref = Ref.of(obj)
         old = self.objects.get(ref)
-        new = copy.deepcopy(obj)
+        new = copied(obj)
         meta = new["metadata"]
         meta.setdefault("uid", old["metadata"]["uid"] if old else f"uid-{next(self._numbers)}")
         generation = old["metadata"]["generation"] + 1 if old else 1
@@ -57,18 +63,18 @@ class FakeApi:
         for ref, obj in sorted(self.objects.items()):
             if ref.kind == "Event":
                 continue
-            plain = copy.deepcopy(obj)
+            plain = copied(obj)
             plain["metadata"].pop("resourceVersion")
             out[f"{ref}"] = plain
         return out
 
     def of(self, kind: str) -> list[Object]:
-        return [obj for ref, obj in sorted(self.objects.items()) if ref.kind == kind]
+        return [self.objects[ref] for ref in sorted(r for r in self.objects if r.kind == kind)]
 
     async def get(self, ref: Ref) -> Object | None:
         self._request("get", ref)
         found = self.objects.get(ref)
-        return copy.deepcopy(found) if found else None
+        return copied(found) if found else None
 
     async def list_all(
         self,
@@ -78,13 +84,14 @@ class FakeApi:
         labels: Mapping[str, str] | None = None,
     ) -> list[Object]:
         self._request("list", Ref(api_version, kind, namespace or "", ""))
-        return [
-            copy.deepcopy(obj)
-            for ref, obj in sorted(self.objects.items())
+        found = [
+            ref
+            for ref, obj in self.objects.items()
             if (ref.api_version, ref.kind) == (api_version, kind)
             and namespace in (None, ref.namespace)
             and (labels or {}).items() <= obj["metadata"].get("labels", {}).items()
         ]
+        return [copied(self.objects[ref]) for ref in sorted(found)]
 
     async def apply(
         self, obj: Object, *, subresource: str = "", allowance: Allowance | None = None
@@ -97,9 +104,9 @@ class FakeApi:
             raise NotFoundError(f"apply {ref}", "not found", 404)
         if uid and (live is None or live["metadata"]["uid"] != uid):
             raise ConflictError(f"apply {ref}", "the UID does not match", 409)
-        new = copy.deepcopy(live) if live else {"metadata": {}}
+        new = copied(live) if live else {"metadata": {}}
         _merge(new, obj, self._owned.get((ref, subresource), {}))
-        self._owned[ref, subresource] = copy.deepcopy(obj)
+        self._owned[ref, subresource] = copied(obj)
         meta = new["metadata"]
         meta.setdefault("uid", f"uid-{ref.kind}-{ref.name}")
         meta.setdefault("generation", 1)
@@ -108,7 +115,7 @@ class FakeApi:
             if live and not subresource and _spec(new) != _spec(live):
                 meta["generation"] += 1
         self.objects[ref] = new
-        return copy.deepcopy(new)
+        return copied(new)
 
     async def create(self, obj: Object, *, allowance: Allowance | None = None) -> Object:
         ref = Ref.of(obj)
@@ -116,7 +123,7 @@ class FakeApi:
         if ref in self.objects:
             self.writes.pop()
             raise AlreadyExistsError(f"create {ref}", "already exists", 409)
-        return copy.deepcopy(self.put(obj))
+        return copied(self.put(obj))
 
     async def replace(self, obj: Object, *, allowance: Allowance | None = None) -> Object:
         ref = Ref.of(obj)
@@ -126,7 +133,7 @@ class FakeApi:
             raise NotFoundError(f"update {ref}", "not found", 404)
         if obj["metadata"]["resourceVersion"] != live["metadata"]["resourceVersion"]:
             raise ConflictError(f"update {ref}", "the object has been modified", 409)
-        return copy.deepcopy(self.put(obj))
+        return copied(self.put(obj))
 
     async def merge_patch(
         self, ref: Ref, body: Object, *, allowance: Allowance | None = None
@@ -137,9 +144,9 @@ class FakeApi:
             raise NotFoundError(f"patch {ref}", "not found", 404)
         if not body:
             self.writes.pop()
-            return copy.deepcopy(live)
+            return copied(live)
         _merge(live, body, {})
-        return copy.deepcopy(self.put(live))
+        return copied(self.put(live))
 
     async def delete(self, ref: Ref, uid: str, *, allowance: Allowance | None = None) -> None:
         self._write("delete", ref, allowance)
@@ -174,7 +181,7 @@ def _merge(into: Object, new: Mapping[str, Any], before: Mapping[str, Any]) -> N
             inside = into.setdefault(key, {})
             _merge(inside, value, old if isinstance(old, dict) else {})
         else:
-            into[key] = copy.deepcopy(value)
+            into[key] = copied(value)
 
 
 def _spec(obj: Object) -> Object:
