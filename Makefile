@@ -8,6 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 NAME ?= fabula
 
+# Where it is set, every test process compiles 2,000 modules anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[36m%-14s\033[0m %s\n", $$1, $$2}'

@@ -3,13 +3,14 @@
 Objects of the cluster are plain dicts as the API server returns them; our own kinds are parsed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from crds.common import Status
 
 Object = dict[str, Any]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, order=True)
@@ -35,9 +36,17 @@ class Children:
 
     def __init__(self, objects: Iterable[Object] = ()) -> None:
         self._objects = {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects}
+        self._parsed: dict[tuple[str, str, Callable[[Object], Any]], Any] = {}
 
     def get(self, kind: str, name: str) -> Object | None:
         return self._objects.get((kind, name))
+
+    def parsed(self, kind: str, name: str, parse: Callable[[Object], Found]) -> Found | None:
+        """What an object says, read once however often it is asked for. Not to be changed."""
+        obj, key = self.get(kind, name), (kind, name, parse)
+        if obj is not None and key not in self._parsed:
+            self._parsed[key] = parse(obj)
+        return self._parsed.get(key)
 
     def of(self, kind: str) -> list[Object]:
         """All of a kind, by name."""

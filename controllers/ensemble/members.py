@@ -298,8 +298,8 @@ def _name_of(way: Way) -> str:
 
 def _versioned(way: Way, rev: str, seen: EnsembleObserved) -> Member:
     """The member as it was at a revision; what is not stored yet is what the spec asks for."""
-    stored = seen.children.get("ControllerRevision", _name(seen, way, rev))
-    return Rendered.read(stored).member if stored else way.member
+    stored = seen.children.parsed("ControllerRevision", _name(seen, way, rev), Rendered.read)
+    return stored.member if stored else way.member
 
 
 def _revision_objects(

@@ -275,14 +275,17 @@ async def measure(port: int, engine: int, seconds: float, folder: Path) -> list[
 
 
 async def measure_memory(port: int, engine: int, requests: int, folder: Path) -> list[Row]:
-    """So many decisions of one member and completions in turn, in steps. What a gateway keeps in
-    memory is bounded, and full after the first of them."""
+    """So many decisions of one member and long completions in turn, in steps; no text comes twice.
+    What a gateway keeps in memory is bounded, and full after the first of them."""
 
     with gateway(folder, port, engine, 1) as process:
-        decisions = _decisions(await _sessions(port))
+        sessions = await _sessions(port)
 
         def either(number: int) -> tuple[str, bytes]:
-            return decisions(number // 2) if number % 2 else ("/v1/chat/completions", PASSED_ON)
+            if number % 2:
+                path = f"/v1/sessions/{sessions[number // 2 % SESSIONS]}/decisions"
+                return path, ASK.replace(b"rain", b"rain on day %d" % number)
+            return "/v1/chat/completions", PASSED_ON.replace(b"rain", b"rain, %d," % number * 200)
 
         step = requests // STEPS
         return [

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -20,9 +20,13 @@ from operators.kube import Allowance
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
 
-def copied(value: Any) -> Any:
+T = TypeVar("T")
+
+
+def copied(value: T) -> T:
     """What comes out at the other end of a connection: nothing but JSON, and nobody else's."""
-    return orjson.loads(orjson.dumps(value))
+    came: T = orjson.loads(orjson.dumps(value))
+    return came
 
 
 class FakeApi:
