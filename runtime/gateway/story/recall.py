@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import structlog
+from pydantic import TypeAdapter
 
 from crds.gateway import GatewayConfig
 from crds.storyteller import Cache, SemanticCache
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: What one gateway keeps at most. A decision of three members takes about 2 KiB.
+#: What one gateway keeps at most. A decision of three members takes some 2 KiB.
 MAX_ENTRIES = 4096
 MAX_BYTES = 16 * 1024 * 1024
 #: Whoever waits for the same question of another waits for half of its time, so that the other half
@@ -60,6 +61,9 @@ class Answered:
     complete: bool
 
 
+_ANSWERED = TypeAdapter(Answered)
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What the members said to a question that was decided."""
@@ -69,7 +73,13 @@ class Kept:
     question: str
     session: str
     player: str | None
-    answered: Answered
+    #: All that is counted, as JSON: it takes a ninth of the memory that objects do.
+    said: bytes
+
+    @property
+    def answered(self) -> Answered:
+        """What came of asking the members."""
+        return _ANSWERED.validate_json(self.said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +156,7 @@ class Recall:
 
     def keep(self, scope: str, kept: Kept, vector: "Vector | None") -> None:
         """Put what was answered on the shelf."""
-        answered = kept.answered
-        told = [*answered.candidates, *([answered.ruling] if answered.ruling else [])]
-        size = len(kept.question) + sum(len(each.model_dump_json()) for each in told)
+        size = len(kept.question) + len(kept.said)
         self.shelf.put(kept.key, kept, size, self.clock(), scope=scope, vector=vector)
         self._measure()
 
@@ -239,13 +247,14 @@ class Lookup:
         if self._found is not None:
             self._land(self._found.kept)
         elif is_whole(record):
+            answered = Answered(record.candidates, record.ruling, record.seed, record.complete)
             kept = Kept(
                 record.id,
                 self._key.exact,
                 record.question,
                 record.session or "",  # completions look nothing up
                 record.player,
-                Answered(record.candidates, record.ruling, record.seed, record.complete),
+                _ANSWERED.dump_json(answered),
             )
             self._recall.keep(self._key.scope, kept, self._vector)
             self._land(kept)

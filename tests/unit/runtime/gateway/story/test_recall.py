@@ -1,6 +1,7 @@
 """Answers that are given again: to whom, for how long, and never to anyone else."""
 
 import asyncio
+import tracemalloc
 from dataclasses import fields, replace
 from typing import Any, cast
 
@@ -191,6 +192,25 @@ async def test_who_waited_for_nothing_asks_for_itself(remembering: House) -> Non
     first.cancel()
     assert "cached" not in await second
     assert len(home.gateway.recall.flights) == 0
+
+
+async def test_what_is_kept_takes_as_much_memory_as_is_counted(remembering: House) -> None:
+    recall, config = remembering.gateway.recall, remembering.gateway.following.config
+    assert config is not None
+    await remembering.decide(await remembering.session(), **ASK)
+    (decided,) = await remembering.gateway.decisions.latest(1)
+    before = recall.shelf.bytes
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            async with recall.lookup() as lookup:
+                key = Key("scope", f"{number:064}")
+                assert await lookup.find(config.cache, "Halt?", lambda key=key: key, 1) is None
+                lookup.keep(decided)
+        live, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert live < 2 * (recall.shelf.bytes - before)
 
 
 async def test_what_was_answered_to_a_deleted_session_is_forgotten_with_it(
