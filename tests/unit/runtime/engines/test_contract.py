@@ -109,6 +109,7 @@ async def test_each_failure_has_its_name_and_is_tried_again_only_where_safe(
 async def test_what_is_no_stream_is_no_answer(
     engine: Engine, provider: Provider, trouble: Trouble
 ) -> None:
+    await loaded(engine)
     provider.trouble = trouble
     with pytest.raises(EngineError) as failed:
         await collect(engine, PROSE, 5)
