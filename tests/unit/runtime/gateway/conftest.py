@@ -12,8 +12,9 @@ from tests.unit.runtime.stubs.gateway import House, house
 
 @pytest.fixture(autouse=True)
 def read_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test writes for the gateway is read at once."""
+    """What a test writes for the gateway is read at once, and what the gateway writes too."""
     monkeypatch.setattr("runtime.sources._FILE_POLL_SECONDS", 0.02)
+    monkeypatch.setattr("runtime.gateway.upkeep.trailing.IDLE_SECONDS", 0.02)
 
 
 @pytest.fixture

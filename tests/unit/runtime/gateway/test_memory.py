@@ -12,7 +12,7 @@ from tests.unit.runtime.stubs.engine import Stub
 from tests.unit.runtime.stubs.gateway import House, house
 from tests.unit.runtime.stubs.waiting import eventually
 
-REQUESTS, TIMES = 40, 5
+REQUESTS, TIMES = 40, 4
 #: Bytes that a request may leave. Its place in the log takes 9.
 EACH = 200
 #: A conversation that is longer than what is remembered of texts, and shorter than a request.
@@ -26,7 +26,6 @@ async def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     """A gateway that keeps so little that it is soon full."""
     monkeypatch.setattr("runtime.sessions.standing.TAIL", 4)
     monkeypatch.setattr("runtime.audit.log.FRESH", 4)
-    monkeypatch.setattr("runtime.gateway.upkeep.trailing.IDLE_SECONDS", 0.01)
     async with house(tmp_path, Stub()) as home:
         yield home
 

@@ -12,6 +12,19 @@ from tests.unit.runtime.stubs.gateway import House
 from tests.unit.runtime.stubs.waiting import eventually
 
 
+class _Server(uvicorn.Server):
+    """One that ends when it is told to, and not at the next of its looks."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.told = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Serve until told."""
+        await self.on_tick(0)
+        await self.told.wait()
+
+
 @asynccontextmanager
 async def on_loopback(home: House) -> AsyncIterator[str]:
     """The address under which that gateway answers."""
@@ -25,7 +38,7 @@ async def on_loopback(home: House) -> AsyncIterator[str]:
         timeout_graceful_shutdown=1,
         ws_max_size=home.gateway.settings.max_request_bytes,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         serving = asyncio.create_task(server._serve([listener]))
@@ -33,5 +46,5 @@ async def on_loopback(home: House) -> AsyncIterator[str]:
             await eventually(lambda: server.started)
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            server.told.set()
             await serving
