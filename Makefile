@@ -50,10 +50,13 @@ check: $(VENV)/.ready ## Lint, types, import arrows, generated files, documentat
 	@echo "==> gRPC";    $(BIN)/python -m runtime.protocol --check
 	@echo "==> docs";    NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q --strict -d $(or $(TMPDIR),/tmp)/fabula-docs-check
 
+# One more than cores: a third of what a test does is to wait.
+WORKERS = $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
+
 .PHONY: unit
-unit: $(VENV)/.ready ## Unit tests: nothing but this checkout, a minute or two
+unit: $(VENV)/.ready ## Unit tests: nothing but this checkout, about a minute
 	@echo "==> unit tests"
-	@$(BIN)/pytest -q -n auto --maxprocesses 4 tests/unit -m "not soak and not peers"
+	@$(BIN)/pytest -q -n $(WORKERS) tests/unit -m "not soak and not peers"
 
 .PHONY: process-tests
 process-tests: $(VENV)/.ready packages ## Tests that start processes and kill them: gateways, engines, Redis

@@ -27,6 +27,8 @@ async def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     monkeypatch.setattr("runtime.sessions.standing.TAIL", 4)
     monkeypatch.setattr("runtime.audit.log.FRESH", 4)
     async with house(tmp_path, Stub()) as home:
+        gc.collect()
+        gc.freeze()  # what other tests left is not looked at again
         yield home
 
 
