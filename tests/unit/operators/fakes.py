@@ -1,5 +1,6 @@
 """An API server in memory, with as much of server-side apply as the operator leans on."""
 
+import copy
 import itertools
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -41,6 +42,16 @@ class FakeApi:
         self.refuse: Callable[[str, Ref], ApiError | None] = lambda verb, ref: None
         self._owned: dict[tuple[Ref, str], Object] = {}
         self._numbers = itertools.count(1)
+
+    def __deepcopy__(self, memo: Any) -> "FakeApi":
+        """As it stands, with nothing in common."""
+        other = FakeApi()
+        other.objects = {ref: copied(obj) for ref, obj in self.objects.items()}
+        other.writes, other.requests = self.writes.copy(), self.requests.copy()
+        other.cut, other.refuse = self.cut, self.refuse
+        other._owned = {place: copied(obj) for place, obj in self._owned.items()}
+        other._numbers = copy.copy(self._numbers)
+        return other
 
     def put(self, obj: Object) -> Object:
         """Create or replace as somebody else would."""

@@ -3,6 +3,7 @@
 import asyncio
 import tracemalloc
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -204,8 +205,8 @@ async def test_what_is_kept_takes_as_much_memory_as_is_counted(remembering: Hous
     try:
         for number in range(100):
             async with recall.lookup() as lookup:
-                key = Key("scope", f"{number:064}")
-                assert await lookup.find(config.cache, "Halt?", lambda key=key: key, 1) is None
+                key = partial(Key, "scope", f"{number:064}")
+                assert await lookup.find(config.cache, "Halt?", key, 1) is None
                 lookup.keep(decided)
         live, _ = tracemalloc.get_traced_memory()
     finally:
