@@ -285,7 +285,8 @@ async def measure_memory(port: int, engine: int, requests: int, folder: Path) ->
             if number % 2:
                 path = f"/v1/sessions/{sessions[number // 2 % SESSIONS]}/decisions"
                 return path, ASK.replace(b"rain", b"rain on day %d" % number)
-            return "/v1/chat/completions", PASSED_ON.replace(b"rain", b"rain, %d," % number * 200)
+            asked = PASSED_ON.replace(b"member-0", b"bard")
+            return "/v1/chat/completions", asked.replace(b"rain", b"rain, %d," % number * 200)
 
         step = requests // STEPS
         return [

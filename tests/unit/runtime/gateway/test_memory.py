@@ -39,7 +39,7 @@ async def decide(home: House, session: str, number: int) -> None:
 
 async def complete(home: House, session: str, number: int) -> None:
     said = {"role": "user", "content": f"On day {number} {LONG}"}
-    request = {"model": "chronicler", "messages": [said]}
+    request = {"model": "bard", "messages": [said]}
     answer = await home.client.post("/v1/chat/completions", json=request)
     assert answer.status_code == 200, answer.text
 

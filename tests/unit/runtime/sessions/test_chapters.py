@@ -103,3 +103,10 @@ def test_clipped_text_has_no_more_tokens_than_allowed(text: str, tokens: int) ->
 )
 def test_a_token_is_two_letters_or_one_byte_of_anything_else(text: str, most: int) -> None:
     assert at_most(text) == most
+
+
+@given(st.text("[]()/AB_<> \x00\u200b\u2028a"), st.text())
+def test_what_is_told_of_a_turn_is_told_as_it_is(question: str, decision: str) -> None:
+    told = Turn(1, question, decision).told
+    assert told.told is told
+    assert told.tokens == Turn(1, told.question, told.decision).tokens
