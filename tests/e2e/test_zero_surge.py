@@ -47,7 +47,7 @@ def seats(fabula: Cluster) -> Iterator[None]:
 
 @dataclass
 class Watch:
-    """Pods of the member that are ready, and all that there are, at every look."""
+    """Pods of the member that are ready, and all that take a place, at every look."""
 
     ready: list[int] = field(default_factory=list)
     pods: list[int] = field(default_factory=list)
@@ -61,7 +61,7 @@ def watched(kube: Kube) -> Iterator[Watch]:
     def look() -> None:
         while not done.wait(0.2):
             found = kube.find("pods", MEMBER)
-            seen.pods.append(len(found))
+            seen.pods.append(sum(map(takes_place, found)))
             seen.ready.append(sum(map(is_ready, found)))
 
     thread = threading.Thread(target=look)
@@ -77,6 +77,11 @@ def is_ready(pod: Object) -> bool:
     conditions = pod.get("status", {}).get("conditions", [])
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
     return ready and "deletionTimestamp" not in pod["metadata"]
+
+
+def takes_place(pod: Object) -> bool:
+    """What has ended gave its place back, even while its pod is still being removed."""
+    return pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
 
 
 def serving(kube: Kube) -> dict[str, int]:
