@@ -35,6 +35,9 @@ def plan(seen: WorldObserved, now: datetime) -> Plan:
     holding = served(promoted.effective(world.spec.tunables, taken.promoted))
     desired = _objects(seen, holding)
     ours, conflicts = split_conflicts(desired, seen.children, meta.uid)
+    if conflicts:  # what may not be served is not everyone's: whoever asks for it has to wait
+        taken = promoted.take(world, ())
+        holding = served(promoted.effective(world.spec.tunables, taken.promoted))
     starting = _service(seen)
     verdict = say.conflict("World", conflicts) or starting or _verdict(seen)
     status = WorldStatus(

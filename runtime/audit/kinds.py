@@ -159,7 +159,7 @@ class ShadowEntry(Entry):
         Candidate | None,
         Field(
             description="What the old one says when it is asked again, because the vote was "
-            "settled without it. Absent: the decision has its part."
+            "settled without it or it failed. Absent: the decision has its part."
         ),
     ] = None
     ruling: Annotated[

@@ -132,7 +132,8 @@ class Shadows:
         judge = split.shadow.judge if split.shadow else None
         old = next((each for each in record.candidates if each.member == split.member), None)
         stable, again = self._voices.seat(split.member), None
-        if judge and stable and old and old.state == "Cancelled":  # it may have had an answer
+        if judge and stable and old and old.state in ("Cancelled", "Failed"):
+            # It may have had an answer, and failed in more haste than there is in the shadow.
             candidate, again = await asyncio.gather(
                 self._answer(question, seat), self._answer(question, stable)
             )

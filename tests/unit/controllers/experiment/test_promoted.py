@@ -5,7 +5,7 @@ from typing import Any
 
 from controllers.experiment.trials import trials
 from controllers.observed import WorldObserved
-from controllers.plan import Plan
+from controllers.plan import Children, Plan
 from controllers.world import plan
 from crds.config import CONFIG_KEY, WorldConfig
 from tests.unit.controllers.builders import DEFAULTS, NOW
@@ -137,6 +137,23 @@ def test_a_lock_before_the_world_takes_it_over_keeps_it_out() -> None:
     script.edit_world(locked=True)
     assert read(script.look_at_the_world())["quest-gold"] == "120"
     assert script.look().phase == "RolledBack"
+
+
+def test_what_the_service_cannot_be_told_is_not_everyones() -> None:
+    script = proven()
+    script.ask("Approve")
+    assert script.world is not None
+    foreign = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "ember-config"}}
+    seen = WorldObserved(
+        script.world, DEFAULTS, experiments=(script.experiment,), children=Children([foreign])
+    )
+    result = plan(seen, script.now)
+    assert status(result)["promoted"] == []
+    assert [event for event in result.events if "Promotion" in event.reason] == []
+    script.world = script.world.model_copy(update={"status": result.status})
+    assert script.look().phase == "Promoting"
+    script.look_at_the_world()
+    assert script.look().phase == "Promoted"
 
 
 def test_of_several_changes_all_are_taken_over_or_none() -> None:

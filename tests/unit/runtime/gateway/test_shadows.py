@@ -162,6 +162,28 @@ async def test_an_old_revision_that_the_vote_did_not_wait_for_is_asked_again(hom
     assert (entry.candidate.answer, entry.preference) == (NEW_TEXT, 1.0)
 
 
+async def test_an_old_revision_that_failed_in_haste_is_asked_again_beside_the_new_one(
+    home: House,
+) -> None:
+    await cast_shadows(home)
+    home.stubs[1].behaviour = "error"
+
+    async def recover() -> None:
+        await eventually(lambda: home.stubs[1].asked)
+        home.stubs[1].behaviour = "good"
+
+    home.stubs[2].pause = recover
+    made = await home.decide(await home.session(), **ASK)
+    record = await home.gateway.decisions.get(made["id"])
+    assert record is not None
+    assert record.candidates[1].state == "Failed"
+    entry = await shadow_of(home)
+    assert entry.old is not None
+    assert entry.old.answer == OLD_TEXT
+    assert entry.ruling is not None
+    assert entry.preference == 1.0, "as the judge says, and not because the other had failed"
+
+
 async def test_failures_in_the_shadow_put_nobody_out(home: House) -> None:
     await cast_shadows(home)
     faults: tuple[Behaviour, ...] = ("error", "busy", "empty", "error", "error")
