@@ -27,8 +27,9 @@ MAX_FACTS, FACT, FACTS = 32, 400, 3000
 TAIL = 256
 #: How long a deleted session is known to have been deleted, in seconds.
 TOMBSTONE_SECONDS = 24 * 3600.0
-#: How long it is known that a player has part in an experiment, in seconds: longer than any lasts.
-PART_SECONDS = 90 * 24 * 3600.0
+#: How long it is known that a player has part in an experiment, in seconds: longer than any lasts
+#: that nobody pauses, or a player would be counted twice.
+PART_SECONDS = 310 * 24 * 3600.0
 #: Sessions of one player that are found by the player.
 MAX_BY_PLAYER = 100
 

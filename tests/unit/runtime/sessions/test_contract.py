@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crds.experiment import Canary
 from runtime.audit import Place, Record
 from runtime.audit.record import Watched
 from runtime.sessions import (
@@ -22,7 +23,7 @@ from runtime.sessions import (
     UnknownSessionError,
 )
 from runtime.sessions.redis import RedisSessions
-from runtime.sessions.store import FACT, MAX_BY_PLAYER, MAX_FACTS
+from runtime.sessions.store import FACT, MAX_BY_PLAYER, MAX_FACTS, PART_SECONDS
 from runtime.sessions.tally import IN_VAIN, MAX_METRICS, Mark, Tally, posted, preferred
 from tests.unit.runtime.sessions.conftest import HOUR, Lifetime
 from tests.unit.runtime.sessions.records import of, record
@@ -465,3 +466,9 @@ async def test_a_player_has_part_in_an_experiment_since_one_session(store: Sessi
     await store.forget_parts("Mara")
     assert await store.enrol("Mara", "t1", second)
     assert not await store.enrol("Jon", "t1", second)
+
+
+def test_no_experiment_outlasts_what_is_known_of_its_players() -> None:
+    bounds = Canary.model_json_schema()["properties"]
+    step, last = (bounds[name]["maximum"] for name in ("stepMinutes", "deadlineMinutes"))
+    assert (bounds["steps"]["maxItems"] * step + last) * 60 < PART_SECONDS
