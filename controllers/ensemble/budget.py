@@ -126,9 +126,10 @@ def _settled(
 
 
 def _is_promoted(tried: RolloutStatus, line: Line) -> bool:
-    """Whether the member has what this rollout was about."""
+    """Whether the member has what this rollout promoted. A return that was given up has no step."""
     return (
         tried.member == line.name
+        and tried.step > 0
         and tried.phase in {"Promoted", "Complete"}
         and new_of(tried).items() <= dict(line.stable).items()
     )

@@ -102,6 +102,19 @@ def test_the_way_back_to_what_was_before_is_open() -> None:
     assert edit(stage, "You joke.").phase == "Stepping"
 
 
+def test_a_return_that_was_given_up_leaves_the_account_as_it_was() -> None:
+    stage = begun(SMALL)
+    first = stage.member().stable
+    over(promote(stage, Gateway())).wait(1)
+    before = used(stage)
+    stage.ready = lambda name: int(str(first) not in name)
+    assert stage.ask("ReturnTo", first).startswith("Done")
+    assert stage.wait(60).phase == "Complete"
+    assert stage.member().stable != first
+    assert used(stage) == before
+    assert "MarginsAnchored" not in stage.events
+
+
 @pytest.mark.parametrize("remedy", [{"budgetPoints": "9"}, {"marginPoints": "1"}])
 def test_what_fits_after_an_edit_begins(remedy: Object) -> None:
     stage, _ = spent()
