@@ -298,9 +298,9 @@ class Rollout(Model):
         Literal["RollBack", "Alert"],
         Field(
             description="When a guardrail gets worse within the rollback window than promotion "
-            "promised: `RollBack` (default) returns everyone to the old revision, which is warm, "
-            "at once; `Alert` says so in conditions and an Event. What is promoted without proof "
-            "promises nothing, and is not watched."
+            "promised: `RollBack` (default) returns everyone to the old revision, at once where "
+            "enough of it is warm; `Alert` says so in conditions and an Event. What is promoted "
+            "without proof promises nothing, and is not watched."
         ),
     ] = "RollBack"
 

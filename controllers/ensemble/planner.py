@@ -299,7 +299,7 @@ def _rollout_events(old: RolloutStatus | None, new: RolloutStatus | None) -> tup
     if new.phase == "Promoted" and _drifted(new):
         return (Event("Warning", "RolloutDrifted", f"{new.member}: {new.message}"),)
     harmed = new.phase == "Aborted" and new.verdict and new.verdict.kind in SENT_BACK
-    bad = harmed or (new.phase == "Undone" and _drifted(new))
+    bad = harmed or (new.phase in {"Returning", "Undone", "Complete"} and _drifted(new))
     type_: Literal["Normal", "Warning"] = "Warning" if bad else "Normal"
     return (Event(type_, f"Rollout{new.phase}", f"{new.member}: {new.message}"),)
 

@@ -31,6 +31,7 @@ from controllers.ensemble.wording import (
     old_of,
     soon,
     told,
+    worse,
 )
 from controllers.freeze import Frozen
 from crds.ensemble import FULL
@@ -457,7 +458,8 @@ class _Turn:
         self.held.pop(status.member, None)
         minutes = self.policy.progress_deadline_minutes
         late = f"{names(old_of(status))} was not ready within {minutes} minutes"
-        self._set(status, **_ended(f"{late}; everyone stays with {names(new_of(status))}"))
+        late += f"; everyone stays with {names(new_of(status))}{worse(status)}"
+        self._set(status, **_ended(late))
 
     def _begin(self, line: Line, changes: list[RevisionChange] | None = None) -> None:
         """A rollout of these changes; without any, of what is pending."""

@@ -41,7 +41,7 @@ def told(
     if line is not None and status.phase == "Returning":
         message = (
             f"everyone is told by {old} again {soon(status)}, and by {new} until then: "
-            f"{_ready(line, old_of(status), counts)}"
+            f"{_ready(line, old_of(status), counts)}{worse(status)}"
         )
     elif line is not None and status.phase == "Promoted":
         message = f"everyone is told by {new}; {_way_back(status, line, policy)}"
@@ -96,6 +96,12 @@ def soon(status: RolloutStatus) -> str:
     """When a revision is back, as far as is known."""
     took = status.ready_seconds
     return f"as soon as it is ready{f', in some {took} s' if took else ''}"
+
+
+def worse(status: RolloutStatus) -> str:
+    """What drifted, where anything has."""
+    watch = status.watch
+    return f"; {watch.message}" if watch and watch.drifted else ""
 
 
 def _way_back(status: RolloutStatus, line: Line, policy: Rollout) -> str:

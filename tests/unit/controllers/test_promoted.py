@@ -1,5 +1,6 @@
 """What was promoted is watched within the rollback window, look by look, without a cluster."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -145,11 +146,26 @@ def test_what_drifts_goes_back_as_soon_as_the_old_one_answers() -> None:
     watch(stage, sessions(stage, gateway, 200, rate=0.4))
     assert stage.phase == "Returning"
     assert f"everyone is told by {old} again as soon as it is ready" in stage.status.message
+    assert "member-errors is worse than" in stage.status.message
     ready(stage, but="nothing")
     stage.look()
     assert stage.phase == "Undone"
     assert "that promotion promised" in stage.status.message
     assert stage.member().condition == "HeldBack"
+
+
+def test_what_drifts_and_cannot_go_back_is_not_passed_over() -> None:
+    stage, gateway = promoted()
+    ready(stage, but=stage.status.revisions[0].stable)
+    stage.look()
+    watch(stage, sessions(stage, gateway, 200, rate=0.4))
+    stage.now += timedelta(minutes=60)
+    stage.look(1)
+    assert stage.phase == "Complete"
+    assert "was not ready within 60 minutes; everyone stays with" in stage.status.message
+    assert "member-errors is worse than" in stage.status.message
+    told = [event.type for event in stage.plan.events if event.reason == "RolloutComplete"]
+    assert told == ["Warning"]
 
 
 def test_what_is_promoted_without_proof_promises_nothing() -> None:
