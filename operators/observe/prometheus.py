@@ -148,7 +148,7 @@ class Prometheus:
                 for series in answer.data.result
                 for at, value in series.values
             }
-        except ValueError:
+        except (ValueError, OverflowError):
             raise _NoAnswerError(f"{where} says nothing that can be read") from None
 
     def _left_alone(self, rollout: str, trouble: str) -> str:

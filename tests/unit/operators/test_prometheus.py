@@ -245,10 +245,11 @@ async def test_several_series_for_an_arm_are_a_mistake_of_the_query(setting: Set
     [
         "not an object",
         {"status": "success"} | {"data": {"result": [{"values": [["x", 1]]}]}},
+        {"status": "success", "data": {"result": [{"values": [[float("inf"), "1"]]}]}},
         said(row("seven")),
         said(row(*["0.123456789"] * 20_000)),
     ],
-    ids=["shape", "values", "number", "long"],
+    ids=["shape", "values", "time", "number", "long"],
 )
 async def test_an_odd_answer_is_as_none(setting: Setting, odd: Any) -> None:
     setting.server.answers["Canary"] = odd
