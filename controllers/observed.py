@@ -1,6 +1,6 @@
 """What the operator collects before a decision, frozen. The planners see nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from controllers.delivery.windows import Told
@@ -62,7 +62,8 @@ class StorytellerObserved:
     ensemble: ModelEnsemble | None = None
     #: Those of its World.
     experiments: tuple[EvolutionExperiment, ...] = ()
-    #: By ConfigMap name: persona, and the lore of the world; a missing one is absent.
+    #: By ConfigMap name: persona, prompts, what experiments try, and the lore of the world; a
+    #: missing one is absent.
     config_maps: Mapping[str, Object] = field(default_factory=dict)
     #: StatefulSets, Services, ServiceAccounts, Roles, RoleBindings, ConfigMaps, and
     #: PodDisruptionBudgets.
@@ -80,8 +81,12 @@ class ExperimentObserved:
     world: World | None = None
     #: All of that World.
     experiments: tuple[EvolutionExperiment, ...] = ()
-    #: Names of those of that World: their gateways count sessions.
+    #: Names of those of that World whose gateways count its sessions.
     storytellers: tuple[str, ...] = ()
+    #: The one of them whose templates it changes, if it does.
+    teller: Storyteller | None = None
+    #: By name: those with the templates that it tries; a missing one is absent.
+    config_maps: Mapping[str, Object] = field(default_factory=dict)
     #: ConfigMaps labelled with its name.
     children: Children = field(default_factory=Children)
     #: What the gateways saw, from each log's cursor on; none of one that did not answer.
@@ -100,9 +105,12 @@ class StorytellerGone:
 
 
 def needs(
-    obj: World | ModelEnsemble | Storyteller | EvolutionExperiment, world: World | None = None
+    obj: World | ModelEnsemble | Storyteller | EvolutionExperiment,
+    world: World | None = None,
+    experiments: Iterable[EvolutionExperiment] = (),
 ) -> frozenset[Ref]:
-    """What an object refers to: when one of these changes, the object is looked at again."""
+    """What an object refers to: when one of these changes, the object is looked at again. A
+    Storyteller needs what its World tells, and what the experiments on its templates do."""
     namespace = obj.metadata.namespace
     refs: set[Ref] = set()
 
@@ -114,6 +122,10 @@ def needs(
         if name:
             refs.add(Ref("fabula.dev/v1alpha1", kind, namespace, name))
 
+    def tried(experiment: EvolutionExperiment) -> None:
+        for change in experiment.spec.changes:
+            text(change.prompt.config_map_ref if change.prompt else None)
+
     if isinstance(obj, World):
         text(obj.spec.lore.config_map_ref if obj.spec.lore else None)
     else:
@@ -124,4 +136,10 @@ def needs(
         text(obj.spec.prompts.config_map_ref if obj.spec.prompts else None)
         if world and world.spec.lore:
             text(world.spec.lore.config_map_ref)
+        for each in experiments:
+            if each.spec.storyteller == obj.metadata.name:
+                tried(each)
+    if isinstance(obj, EvolutionExperiment):
+        ours("Storyteller", obj.spec.storyteller)
+        tried(obj)
     return frozenset(refs)

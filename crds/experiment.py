@@ -20,12 +20,14 @@ from crds.common import (
     AGE_COLUMN,
     WHY_COLUMN,
     Column,
+    ConfigMapRef,
     Kind,
     Names,
     Status,
     short_name_rule,
 )
 from crds.rollout import Judged
+from crds.templates import TemplateName
 from crds.tunables import TunableName, ValueText
 
 
@@ -42,14 +44,40 @@ class TunableChange(Model):
     ]
 
 
+class PromptChange(Model):
+    """Another template for what a Storyteller tells its members."""
+
+    storyteller: Annotated[
+        ObjectName, Field(description="The Storyteller, of the same World. Its sessions take part.")
+    ]
+    name: Annotated[
+        TemplateName,
+        Field(
+            description="Which template: `system.j2` (who a member is) or `user.j2` (what it is "
+            "asked)."
+        ),
+    ]
+    config_map_ref: Annotated[
+        ConfigMapRef,
+        Field(
+            description="The text that the canary gets. The gateways look at it before it begins; "
+            "whoever edits it in the middle begins the experiment anew."
+        ),
+    ]
+
+
 class Change(Model):
     """One thing that is other in the canary: exactly one."""
 
     tunable: Annotated[
         TunableChange | None, Field(description="Another value for a tunable of the World.")
     ] = None
+    prompt: Annotated[
+        PromptChange | None,
+        Field(description="Another template for what a Storyteller tells its members."),
+    ] = None
 
-    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("tunable"),)
+    rules: ClassVar[tuple[Rule, ...]] = (exactly_one("tunable", "prompt"),)
 
 
 def _above_0(field: str) -> Rule:
@@ -204,7 +232,7 @@ class EvolutionExperimentSpec(Model):
 
     world_ref: Annotated[
         ObjectName,
-        Field(description="The World whose tunables are changed and whose players take part."),
+        Field(description="The World whose players take part, and whose tunables are changed."),
     ]
     hypothesis: Annotated[
         Text, Field(description="What is believed and why, in a sentence or two, for people.")
@@ -222,8 +250,9 @@ class EvolutionExperimentSpec(Model):
         Field(
             min_length=1,
             max_length=8,
-            description="What is other in the canary, all of it together. Of the experiments that "
-            "change the same tunable one runs at a time, and the others wait.",
+            description="What is other in the canary, all of it together: tunables, or templates "
+            "of one Storyteller. Of the experiments that change the same one runs at a time, and "
+            "the others wait.",
         ),
     ]
     objective: Annotated[
@@ -271,6 +300,18 @@ class EvolutionExperimentSpec(Model):
             ".changes",
         ),
         Rule(
+            "self.changes.all(c, !has(c.prompt) || self.changes.filter(d, has(d.prompt) && "
+            "d.prompt.name == c.prompt.name).size() == 1)",
+            "changes must name each template once",
+            ".changes",
+        ),
+        Rule(
+            "self.changes.all(c, !has(c.prompt)) || self.changes.all(c, has(c.prompt) && "
+            "self.changes.all(d, has(d.prompt) && d.prompt.storyteller == c.prompt.storyteller))",
+            "changes must be tunables, or templates of one Storyteller; make an experiment of each",
+            ".changes",
+        ),
+        Rule(
             "!has(self.guardrails) || "
             "!self.guardrails.exists(g, g.metric == self.objective.metric)",
             "the objective has to become better, which is more than a guardrail asks; remove it "
@@ -290,6 +331,11 @@ class EvolutionExperimentSpec(Model):
     def how(self) -> Canary:
         """The steps, with defaults."""
         return self.canary or Canary()
+
+    @property
+    def storyteller(self) -> str | None:
+        """The Storyteller whose templates are changed; None: they are not."""
+        return next((each.prompt.storyteller for each in self.changes if each.prompt), None)
 
     @property
     def needs_approval(self) -> bool:
@@ -323,13 +369,23 @@ class ChangeStatus(Model):
     """One change, as it was when the experiment began."""
 
     target: Annotated[
-        str, Field(max_length=80, description="What is changed, as in tunable/quest-gold.")
+        str,
+        Field(
+            max_length=80,
+            description="What is changed, as in tunable/quest-gold or prompt/bard/user.j2.",
+        ),
     ]
-    before: Annotated[ValueText, Field(description="The value that held.")]
-    value: Annotated[ValueText, Field(description="The value that the canary gets.")]
+    before: Annotated[
+        ValueText, Field(description="The value that held; of a template the digest of its text.")
+    ]
+    value: Annotated[ValueText, Field(description="What the canary gets, likewise.")]
     spec_digest: Annotated[
         str,
-        Field(max_length=16, description="Of the default in the World; another one is Git's word."),
+        Field(
+            max_length=16,
+            description="Of what the spec of the World or the Storyteller says; an edit is "
+            "Git's word.",
+        ),
     ]
 
 

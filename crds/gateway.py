@@ -8,6 +8,7 @@ from crds.base import Model
 from crds.figures import Figures
 from crds.limits import Budget, Limits, Spend
 from crds.storyteller import Cache, Sessions, Voice
+from crds.templates import TRIED_AT_ONCE, Template, TriedTemplate
 from crds.trials import Trial
 
 CONFIG_KEY = "gateway.json"
@@ -55,6 +56,8 @@ class GatewayConfig(Model):
     retention_days: Annotated[int | None, Field(ge=1)] = None
     #: The experiments of the World that are under way.
     trials: list[Trial] = []
+    #: The templates that they try, or want to.
+    tried: list[Template] = []
 
 
 class StoreReport(Model):
@@ -98,6 +101,8 @@ class GatewayReport(Model):
     budgets: Annotated[list[Spend], Field(max_length=8)] = Field(default_factory=list)
     #: Why the templates of the configuration are not used; absent: they are.
     prompts_refused: Annotated[str | None, Field(max_length=512)] = None
+    #: Those of experiments, looked at.
+    tried: Annotated[list[TriedTemplate], Field(max_length=TRIED_AT_ONCE)] = []
     store: StoreReport = StoreReport(kind="Embedded")
     #: What outcomes say of the ensemble, by this gateway's log; absent: it is none.
     consensus: Figures | None = None

@@ -34,6 +34,8 @@ from crds.common import (
 from crds.ensemble import Resources
 from crds.figures import Figures
 from crds.limits import Cors, Limits, Spend
+from crds.templates import TRIED_AT_ONCE, TemplateName, TriedTemplate
+from crds.world import Promoted
 
 
 class Persona(Model):
@@ -333,6 +335,32 @@ class Voice(Model):
     ] = None
 
 
+class PromptStatus(Model):
+    """A template that members are told by."""
+
+    name: Annotated[TemplateName, Field(description="Which of the two.")]
+    source: Annotated[
+        Literal["Default", "ConfigMap", "Promoted"],
+        Field(
+            description="`Default`: the one that ships. `ConfigMap`: that of `spec.prompts`. "
+            "`Promoted`: what an experiment proved; the text is in ConfigMap "
+            "`<storyteller>-promoted`."
+        ),
+    ]
+    digest: Annotated[
+        str | None,
+        Field(
+            max_length=16,
+            description="SHA-256 of its text, the first 16 hex digits. Absent: it is the one that "
+            "ships.",
+        ),
+    ] = None
+    spec_digest: Annotated[
+        str | None,
+        Field(max_length=16, description="The same of what `spec.prompts` says, whatever holds."),
+    ] = None
+
+
 class AuditLog(Model):
     """What the log of one gateway committed to, as the operator took it last."""
 
@@ -396,6 +424,27 @@ class StorytellerStatus(Status):
             "the most says."
         ),
     ] = None
+    prompts: Annotated[
+        list[PromptStatus], ListMap(), Field(max_length=2, description="What members are told by.")
+    ] = []
+    promoted: Annotated[
+        list[Promoted],
+        ListMap(("target",)),
+        Field(
+            max_length=2,
+            description="What experiments proved and everyone is told by. To keep it for good, put "
+            "the text into the ConfigMap of `spec.prompts`; to drop it, edit what that says.",
+        ),
+    ] = []
+    tried: Annotated[
+        list[TriedTemplate],
+        ListMap(("name", "digest")),
+        Field(
+            max_length=TRIED_AT_ONCE,
+            description="Templates that experiments try or want to, and what the gateways say of "
+            "them.",
+        ),
+    ] = []
     replicas: Annotated[int, Field(ge=0, description="Gateways that run.")] = 0
     selector: Annotated[
         str | None, Field(max_length=300, description="Labels of the gateways, for autoscalers.")

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from crds.base import Model
+from crds.templates import TemplateName
 
 
 class Trial(Model):
@@ -29,5 +30,7 @@ class Trial(Model):
     percent: Annotated[int, Field(ge=0, le=50)]
     #: Texts of tunables in the canary, by name.
     tunables: dict[str, str] = {}
+    #: Digests of the templates that members are told by in the canary.
+    prompts: dict[TemplateName, str] = {}
     #: How long a session is watched from its beginning, in seconds.
     watched_seconds: Annotated[int, Field(ge=1)]

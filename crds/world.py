@@ -238,9 +238,16 @@ class Promoted(Model):
     """What an experiment proved and everyone has, in place of what the spec says."""
 
     target: Annotated[
-        str, Field(max_length=80, description="What is changed, as in tunable/quest-gold.")
+        str,
+        Field(
+            max_length=80,
+            description="What is changed, as in tunable/quest-gold or prompt/bard/user.j2.",
+        ),
     ]
-    value: Annotated[ValueText, Field(description="What holds now, as a string.")]
+    value: Annotated[
+        ValueText,
+        Field(description="What holds now, as a string; of a template the digest of its text."),
+    ]
     experiment: Annotated[
         str, Field(max_length=24, description="The EvolutionExperiment that proved it.")
     ]
@@ -249,8 +256,8 @@ class Promoted(Model):
         str,
         Field(
             max_length=16,
-            description="Of the default that it stands in for: when that is edited, the edit holds "
-            "and this entry goes.",
+            description="Of what it stands in for: when that is edited, the edit holds and this "
+            "entry goes.",
         ),
     ]
 

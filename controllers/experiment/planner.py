@@ -12,7 +12,8 @@ from controllers.ensemble import analysis
 from controllers.experiment import evidence, sizing
 from controllers.experiment.evidence import config_map_name
 from controllers.experiment.run import HARMFUL, decide
-from controllers.experiment.terms import Terms, agreed
+from controllers.experiment.takeover import takeover
+from controllers.experiment.terms import Terms, of
 from controllers.observed import ExperimentObserved
 from controllers.plan import Event, Object, Plan, owner, split_conflicts
 from controllers.pods import MANAGED
@@ -34,7 +35,7 @@ def plan(seen: ExperimentObserved, now: datetime) -> Plan:
     meta, spec, before = experiment.metadata, experiment.spec, experiment.status
     if meta.deletion_timestamp:
         return Plan()
-    terms = agreed(experiment, seen.world, seen.experiments, seen.storytellers)
+    terms = of(seen)
     name = config_map_name(meta.name)
     stored = seen.children.owned_by(meta.uid).get("ConfigMap", name)
     judged = evidence.judge(terms, spec, before, stored, seen.observations, now)
@@ -42,7 +43,7 @@ def plan(seen: ExperimentObserved, now: datetime) -> Plan:
         spec,
         judged.status if judged else _sized(before, spec, terms),
         terms,
-        seen.world,
+        takeover(seen),
         say.unanswered(before),
         meta.uid,
         now,

@@ -17,16 +17,15 @@ from datetime import datetime
 from controllers import pace
 from controllers.conditions import Said, clip, timestamp
 from controllers.ensemble.revision import digest
+from controllers.experiment.takeover import Takeover
 from controllers.experiment.terms import Terms
 from controllers.experiment.wording import changes_of, foretold, told
-from controllers.world.promoted import refusal
 from crds.experiment import (
     RUNNING,
     EvolutionExperimentSpec,
     EvolutionExperimentStatus,
     Logged,
 )
-from crds.world import World
 
 ENDED = {"Promoted", "RolledBack", "Inconclusive"}
 #: Verdicts after which nobody shall be in its arms.
@@ -55,7 +54,7 @@ def decide(
     spec: EvolutionExperimentSpec,
     before: EvolutionExperimentStatus,
     terms: Terms,
-    world: World | None,
+    place: Takeover,
     asked: str | None,
     uid: str,
     now: datetime,
@@ -66,14 +65,14 @@ def decide(
         spec: what is wanted.
         before: the status as it was, with the verdict as it is.
         terms: what it changes and is judged by now.
-        world: of the experiment.
+        place: what becomes of what is proven, where it is to hold.
         asked: what a person asks now, if anything.
         uid: of the experiment; with the number of the run it makes the salt.
         now: the time.
     """
-    turn = _Turn(spec, before, terms, world, uid, now)
+    turn = _Turn(spec, before, terms, place, uid, now)
     turn.follow_the_spec()
-    turn.follow_the_world()
+    turn.follow_the_place()
     turn.heed_the_verdict()
     said = turn.obey(asked) if asked else None
     turn.let_time_pass()
@@ -92,14 +91,14 @@ class _Turn:
         spec: EvolutionExperimentSpec,
         before: EvolutionExperimentStatus,
         terms: Terms,
-        world: World | None,
+        place: Takeover,
         uid: str,
         now: datetime,
     ) -> None:
         self.spec = spec
         self.status = before
         self.terms = terms
-        self.world = world
+        self.place = place
         self.uid = uid
         self.now = now
         self.steps: Sequence[int] = spec.how.steps
@@ -121,15 +120,14 @@ class _Turn:
         ):
             self._set(phase="Waiting")
 
-    def follow_the_world(self) -> None:
-        """Promoted is what stands in the World's own status."""
-        status, world = self.status, self.world
-        if status.phase != "Promoting" or world is None:
+    def follow_the_place(self) -> None:
+        """Promoted is what stands in the status of the World or the Storyteller itself."""
+        if self.status.phase != "Promoting":
             return
-        if any(entry.salt == status.salt for entry in world.status.promoted):
-            self._end("Promoted", f"everyone has {changes_of(status)}")
-        elif refusals := [why for each in status.changes if (why := refusal(world, each))]:
-            self._end("RolledBack", f"the World keeps its own value: {'; '.join(refusals)}")
+        if self.place.taken:
+            self._end("Promoted", f"everyone has {changes_of(self.status)}")
+        elif self.place.refusals:
+            self._end("RolledBack", f"what held before stays: {'; '.join(self.place.refusals)}")
 
     def heed_the_verdict(self) -> None:
         """What is worse ends at once, whatever else is asked; what is not known by now waits for a

@@ -1,12 +1,18 @@
 """Whether an experiment may run, and what it is judged by, agreed before the first session. Who
 changes any of it in the middle begins it again (`Terms.digest`)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from controllers import templates as names
 from controllers.delivery.plan import DEFAULT_MARGIN, AnalysisPlan, Margin, Metric, PlanError
 from controllers.ensemble.revision import digest
 from controllers.ensemble.terms import game_metric
+from controllers.experiment import templates
+from controllers.experiment.templates import NotYetError
+from controllers.observed import ExperimentObserved
+from controllers.plan import Object
 from controllers.world.promoted import effective, forbidden, spec_digest, target
 from crds.experiment import (
     RUNNING,
@@ -15,6 +21,7 @@ from crds.experiment import (
     EvolutionExperimentSpec,
 )
 from crds.observations import FALLBACKS
+from crds.storyteller import Storyteller
 from crds.world import World
 
 #: Experiments of a World that run at a time: the id of a session has room for so many arms.
@@ -46,6 +53,8 @@ def agreed(
     world: World | None,
     others: Sequence[EvolutionExperiment] = (),
     storytellers: Sequence[str] = (),
+    teller: Storyteller | None = None,
+    config_maps: Mapping[str, Object] = MappingProxyType({}),
 ) -> Terms:
     """The terms as they are now.
 
@@ -54,6 +63,8 @@ def agreed(
         world: the one that it refers to.
         others: all experiments of that World.
         storytellers: those of that World, whose gateways count sessions.
+        teller: the one of them whose templates it changes, if it does.
+        config_maps: live ones by name, with the templates that it tries.
     """
     spec = experiment.spec
     # Without defaults, so that a newer operator with more of them begins nothing anew.
@@ -64,17 +75,35 @@ def agreed(
         return Terms(spec_digest=whole, waits=absent, every=every)
     try:
         plan = _plan(spec, world)
-        changes = _changes(spec, world)
+        told = templates.changes(spec, teller, config_maps)
+        changes = tuple(sorted([*_tunables(spec, world), *told], key=lambda each: each.target))
     except PlanError as error:
         return Terms(spec_digest=whole, fault=str(error), every=every)
+    except NotYetError as missing:
+        return Terms(spec_digest=whole, waits=str(missing), every=every)
     waits = _queue(experiment, others)
-    if waits is None and not storytellers and experiment.status.phase not in RUNNING:
+    running = experiment.status.phase in RUNNING
+    if waits is None and not storytellers and not running:
         waits = (
             f"no Storyteller of World {spec.world_ref} is there, so nobody counts sessions; create "
             "one with this worldRef"
         )
+    if waits is None and teller:
+        waits = templates.unseen(changes, teller, experiment.status.changes if running else [])
     said = digest([whole, plan.digest, [each.dump() for each in changes]])
     return Terms(plan, changes, said, whole, waits=waits, every=every)
+
+
+def of(seen: ExperimentObserved) -> Terms:
+    """The terms of what was observed."""
+    return agreed(
+        seen.experiment,
+        seen.world,
+        seen.experiments,
+        seen.storytellers,
+        seen.teller,
+        seen.config_maps,
+    )
 
 
 def metric_of(name: str, margin: float, world: World, watched: int) -> Metric:
@@ -119,7 +148,7 @@ def _plan(spec: EvolutionExperimentSpec, world: World) -> AnalysisPlan:
     return AnalysisPlan(metrics, cap=spec.how.max_pairs)
 
 
-def _changes(spec: EvolutionExperimentSpec, world: World) -> tuple[ChangeStatus, ...]:
+def _tunables(spec: EvolutionExperimentSpec, world: World) -> list[ChangeStatus]:
     holding = {
         tunable.name: tunable for tunable in effective(world.spec.tunables, world.status.promoted)
     }
@@ -127,8 +156,10 @@ def _changes(spec: EvolutionExperimentSpec, world: World) -> tuple[ChangeStatus,
     changes = []
     for at, each in enumerate(spec.changes):
         change = each.tunable
-        if change is None:  # CEL lets only one of a newer version come so far
+        if change is None and each.prompt is None:  # of a newer version than this operator
             raise PlanError(f"spec.changes[{at}] is of a kind that this operator does not know")
+        if change is None:
+            continue
         if why := forbidden(world, change.name, change.value):
             raise PlanError(f"spec.changes[{at}]: {why}")
         before = holding[change.name].default
@@ -145,7 +176,7 @@ def _changes(spec: EvolutionExperimentSpec, world: World) -> tuple[ChangeStatus,
                 spec_digest=spec_digest(declared[change.name]),
             )
         )
-    return tuple(sorted(changes, key=lambda each: each.target))
+    return changes
 
 
 def _queue(experiment: EvolutionExperiment, others: Sequence[EvolutionExperiment]) -> str | None:
@@ -192,4 +223,7 @@ def _holds(experiment: EvolutionExperiment) -> bool:
 
 
 def _targets(experiment: EvolutionExperiment) -> set[str]:
-    return {each.tunable.name for each in experiment.spec.changes if each.tunable}
+    changes = experiment.spec.changes
+    return {each.tunable.name for each in changes if each.tunable} | {
+        names.target(each.prompt.storyteller, each.prompt.name) for each in changes if each.prompt
+    }

@@ -4,6 +4,7 @@ It follows from the state, and nothing follows from it."""
 from controllers.conditions import clip
 from controllers.experiment.sizing import UNSEEN
 from controllers.experiment.terms import Terms
+from controllers.templates import name_of
 from controllers.world.promoted import tunable_of
 from crds.experiment import (
     RUNNING,
@@ -46,7 +47,9 @@ def _words(
         case "Running" | "Paused" | "AwaitingApproval":
             return _in_a_step(status, spec)
         case "Promoting":
-            return f"everyone gets {changes_of(status)}: World {spec.world_ref} takes it over", ""
+            teller = spec.storyteller
+            place = f"Storyteller {teller}" if teller else f"World {spec.world_ref}"
+            return f"everyone gets {changes_of(status)}: {place} takes it over", ""
     why = status.log[-1].message if status.log else "it ended"
     if status.phase == "Promoted":
         return why, ""
@@ -109,4 +112,9 @@ def foretold(spec: EvolutionExperimentSpec, status: EvolutionExperimentStatus) -
 
 def changes_of(status: EvolutionExperimentStatus) -> str:
     """What is changed, as people say it."""
-    return ", ".join(f"{tunable_of(each.target)} {clip(each.value, 32)}" for each in status.changes)
+    return ", ".join(
+        f"{name} {each.value} of Storyteller {each.target.split('/')[1]}"
+        if (name := name_of(each.target))
+        else f"{tunable_of(each.target)} {clip(each.value, 32)}"
+        for each in status.changes
+    )

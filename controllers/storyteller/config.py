@@ -5,8 +5,9 @@ from controllers.experiment.trials import trials
 from controllers.observed import StorytellerObserved
 from controllers.plan import Object
 from controllers.pods import child
+from controllers.storyteller.templates import Held
 from controllers.storyteller.workload import gateway_name, labels
-from controllers.texts import text, texts
+from controllers.texts import text
 from crds.gateway import (
     API_KEYS_DIR,
     CONFIG_KEY,
@@ -17,8 +18,12 @@ from crds.gateway import (
 from crds.limits import Budget, Limits
 
 
-def gateway_config(seen: StorytellerObserved) -> GatewayConfig:
+def gateway_config(seen: StorytellerObserved, held: Held) -> GatewayConfig:
     """The configuration, texts included.
+
+    Args:
+        seen: the Storyteller and what it refers to.
+        held: the templates.
 
     Raises:
         MissingTextError: a ConfigMap or key that the spec or its World names is not there.
@@ -32,10 +37,7 @@ def gateway_config(seen: StorytellerObserved) -> GatewayConfig:
     if world and world.spec.lore:
         field = f"spec.lore.configMapRef of World {world.metadata.name}"
         lore = text(world.spec.lore.config_map_ref, field, seen.config_maps)
-    prompts: dict[str, str] = {}
-    if spec.prompts:
-        name = spec.prompts.config_map_ref.name
-        prompts = texts(name, "spec.prompts.configMapRef", seen.config_maps)
+    offered = {(each.name, each.digest) for each in held.tried}
     return GatewayConfig(
         storyteller=storyteller.metadata.name,
         namespace=storyteller.metadata.namespace,
@@ -52,11 +54,12 @@ def gateway_config(seen: StorytellerObserved) -> GatewayConfig:
         budget=(world.spec.budget if world else None) or Budget(),
         sessions=spec.sessions,
         replicas=spec.replicas if world and world.spec.redis else 1,
-        prompts=prompts,
+        prompts=dict(held.texts),
         cache=spec.cache,
         routes_config_map=config_map_name(spec.ensemble_ref),
         retention_days=spec.decision_log.retention_days,
-        trials=trials(world, seen.experiments) if world else [],
+        trials=trials(world, seen.experiments, storyteller.metadata.name, offered) if world else [],
+        tried=list(held.tried),
     )
 
 

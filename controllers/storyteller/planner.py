@@ -10,7 +10,7 @@ from controllers.diagnosis import diagnose
 from controllers.observed import StorytellerGone, StorytellerObserved
 from controllers.plan import Delete, Event, Object, Plan, leaving, owner, split_conflicts
 from controllers.pods import service, url
-from controllers.storyteller import audit, hot, rollout, workload
+from controllers.storyteller import audit, hot, rollout, templates, workload
 from controllers.storyteller.callers import access, budgets, figures, locked_out
 from controllers.storyteller.config import config_map, gateway_config
 from controllers.texts import MissingTextError
@@ -30,9 +30,11 @@ def plan(seen: StorytellerObserved, now: datetime) -> Plan:
         return Plan()
     blocked = _missing(seen)
     desired: list[Object] = []
+    held: templates.Held | None = None
     if blocked is None and seen.ensemble is not None:
         try:
-            desired = _objects(seen, seen.ensemble)
+            held = templates.hold(seen)
+            desired = _objects(seen, seen.ensemble, held)
         except MissingTextError as missing:
             blocked = missing.verdict()
     ours, conflicts = split_conflicts(desired, seen.children, meta.uid)
@@ -42,6 +44,8 @@ def plan(seen: StorytellerObserved, now: datetime) -> Plan:
     if verdict is None:
         verdict = hot.told(_judge(seen, voices), seen)
         verdict = rollout.told(verdict, desired, seen.children)
+    before = storyteller.status
+    tried = templates.looked_at(seen, held) if held else before.tried
     status = StorytellerStatus(
         observed_generation=meta.generation,
         conditions=[
@@ -56,6 +60,9 @@ def plan(seen: StorytellerObserved, now: datetime) -> Plan:
         access=access(storyteller, list(seen.reports.values())),
         budgets=budgets(seen.reports.values()),
         consensus=figures(seen.reports.values()),
+        prompts=held.shown if held else before.prompts,
+        promoted=list(held.promoted) if held else before.promoted,
+        tried=tried,
         replicas=_replicas(seen),
         selector=workload.selector(meta.name),
     )
@@ -65,9 +72,12 @@ def plan(seen: StorytellerObserved, now: datetime) -> Plan:
         events=(
             *say.change_events(storyteller.status, status),
             *audit.change_events(storyteller.status, status),
+            *(held.events if held else ()),
         ),
         status=status,
-        again_in=PATIENCE if verdict.ready else IMPATIENCE,
+        again_in=PATIENCE
+        if verdict.ready and (not held or len(tried) == len(held.tried))
+        else IMPATIENCE,
     )
 
 
@@ -90,7 +100,9 @@ def farewell(gone: StorytellerGone, now: datetime) -> Plan:
     return Plan(events=(Event("Normal", "VolumesRetained", message),))
 
 
-def _objects(seen: StorytellerObserved, ensemble: ModelEnsemble) -> list[Object]:
+def _objects(
+    seen: StorytellerObserved, ensemble: ModelEnsemble, held: templates.Held
+) -> list[Object]:
     storyteller = seen.storyteller
     meta = storyteller.metadata
     owners = owner("Storyteller", API_VERSION, meta.name, meta.uid)
@@ -102,7 +114,8 @@ def _objects(seen: StorytellerObserved, ensemble: ModelEnsemble) -> list[Object]
     replicas = storyteller.spec.replicas if shared and _has_moved(seen) else 1
     return [
         *workload.identity(storyteller, owners),
-        config_map(gateway_config(seen), owners),
+        config_map(gateway_config(seen, held), owners),
+        *templates.config_map(seen, held, owners),
         service(name, meta.namespace, workload.labels(meta.name), owners, grpc=True),
         *([workload.peers(storyteller, owners)] if shared else []),
         *([workload.disruption_budget(storyteller, owners)] if replicas > 1 else []),

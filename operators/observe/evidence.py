@@ -72,7 +72,7 @@ class Observers:
     ) -> tuple[tuple[Observations, ...], float | None]:
         """The same of an experiment, from the gateways of every Storyteller of its World."""
         meta, status = seen.experiment.metadata, seen.experiment.status
-        terms = experiments.agreed(seen.experiment, seen.world, seen.experiments, seen.storytellers)
+        terms = experiments.of(seen)
         if status.salt is None or not outcomes.is_open(status, terms):
             return (), None
         left = self._left(status.salt)

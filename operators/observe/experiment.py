@@ -7,7 +7,15 @@ from controllers.experiment.planner import EXPERIMENT
 from controllers.observed import ExperimentObserved, needs
 from crds import EvolutionExperiment, Storyteller, World
 from crds.observations import Observations
-from operators.observe.reading import Reader, Remember, all_of, children, referred, together
+from operators.observe.reading import (
+    Reader,
+    Remember,
+    all_of,
+    children,
+    config_maps,
+    referred,
+    together,
+)
 
 CHILDREN = (("v1", "ConfigMap"),)
 
@@ -23,17 +31,26 @@ async def observe(
     """The experiment, its World with all that takes part, and what was seen of it."""
     meta, name = experiment.metadata, experiment.spec.world_ref
     remember(needs(experiment))
-    world, everyone, storytellers, made = await together(
+    world, everyone, storytellers, made, texts = await together(
         referred(reader, World, meta.namespace, name),
         experiments_of(reader, meta.namespace, name),
         all_of(reader, Storyteller, meta.namespace),
         children(reader, CHILDREN, meta.namespace, {EXPERIMENT: meta.name}),
+        config_maps(reader, needs(experiment)),
     )
+    told = experiment.spec.storyteller
+    counting = [
+        each
+        for each in storytellers
+        if each.spec.world_ref == name and told in {None, each.metadata.name}
+    ]
     seen = ExperimentObserved(
         experiment=experiment,
         world=world,
         experiments=everyone,
-        storytellers=tuple(s.metadata.name for s in storytellers if s.spec.world_ref == name),
+        storytellers=tuple(each.metadata.name for each in counting),
+        teller=counting[0] if told and counting else None,
+        config_maps=texts,
         children=made,
     )
     observations, again = await outcomes(reader, seen)

@@ -48,7 +48,7 @@ async def observe(
         children(reader, CHILDREN, meta.namespace, label),
         reader.list_all("v1", "Pod", meta.namespace, {**MANAGED_BY, **label}),
     )
-    refs = needs(storyteller, world)
+    refs = needs(storyteller, world, experiments)
     remember(refs)
     since = {log.replica: log.size for log in storyteller.status.audit}
     texts, reports = await together(config_maps(reader, refs), ask(meta.name, pods, since))

@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from crds.gateway import CONFIG_KEY, GatewayConfig
 from crds.routes import ROUTES_KEY, RouteTable
+from crds.templates import TriedTemplate
 from crds.trials import Trial
 from runtime.gateway.story.prompt import told_in_part
 from runtime.prompts import lint
@@ -48,6 +50,8 @@ class Following:
         self.config: GatewayConfig | None = None
         #: Why the newest templates are not used, if so.
         self.prompts_refused: str | None = None
+        #: What is to be said of the templates that experiments try.
+        self.tried: list[TriedTemplate] = []
         self.routes: RouteTable | None = None
 
     @property
@@ -115,6 +119,16 @@ class Following:
             log.error("prompts_refused", finding=self.prompts_refused)
             known = self.config.prompts if self.config else {}
             config = config.model_copy(update={"prompts": known})
+        self.tried = [
+            TriedTemplate(
+                name=each.name, digest=each.digest, refused=_finding(each.name, each.text)
+            )
+            for each in config.tried
+        ]
+        usable = {(each.name, each.digest) for each in self.tried if not each.refused}
+        # Nobody is in an arm of an experiment that cannot be told as it should be.
+        trials = [each for each in config.trials if usable >= each.prompts.items()]
+        config = config.model_copy(update={"trials": trials})
         self.config = config
         for name, told in told_in_part(config).items():
             log.warning("told_in_part", text=name, characters=told, remedy=f"shorten the {name}")
@@ -151,5 +165,11 @@ class Following:
 
 def _refused(config: GatewayConfig) -> str | None:
     """The first thing that is wrong with the templates."""
-    findings = (finding for name in config.prompts for finding in lint(name, config.prompts[name]))
-    return next((str(finding)[:512] for finding in findings), None)
+    findings = (_finding(name, text) for name, text in config.prompts.items())
+    return next((finding for finding in findings if finding), None)
+
+
+@lru_cache(maxsize=16)  # each step of a rollout or experiment is another configuration
+def _finding(name: str, text: str) -> str | None:
+    """The first thing that is wrong with a template."""
+    return next((str(finding)[:512] for finding in lint(name, text)), None)

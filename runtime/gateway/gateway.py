@@ -295,6 +295,7 @@ class Gateway:
                 "api_keys": self.guards.keys,
                 "key_faults": self.guards.key_faults,
                 "budgets": self.guards.budgets,
+                "tried": self.following.tried,
                 "consensus": self.learning.figures(self.following.routes),
             }
         )

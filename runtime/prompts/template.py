@@ -15,10 +15,11 @@ import jinja2
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from crds.templates import MAX_TEMPLATE
 from runtime.remembered import remembered
 
-#: Longest template, and longest text that one may make, in characters.
-MAX_TEMPLATE, MAX_TEXT = 32 * 1024, 256 * 1024
+#: Longest text that a template may make, in characters.
+MAX_TEXT = 256 * 1024
 #: The templates of a prompt: who the member is, and what it is asked.
 NAMES = ("system.j2", "user.j2")
 

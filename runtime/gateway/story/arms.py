@@ -10,6 +10,7 @@ Testers are not drawn: they are told by what is tried out because the rollout na
 from collections.abc import Sequence
 from typing import Any, cast
 
+from crds.gateway import GatewayConfig
 from crds.routes import RouteTable
 from crds.trials import Trial
 from runtime.arms import arms_of, drawn, place
@@ -66,6 +67,19 @@ def recorded(kept: str | None, table: RouteTable | None) -> dict[str, Any]:
     """What a record says: the rollout that is under way and the arm in it, if it has one."""
     arm = arm_in(kept, table)
     return {} if arm is None or kept is None else {"rollout": kept.partition(":")[0], "arm": arm}
+
+
+def told_by(session: str, config: GatewayConfig) -> GatewayConfig:
+    """The configuration for a session: with the templates of the canaries that it is in."""
+    tried = {
+        name: each.text
+        for trial, arm in (arms_of(session, config.trials) if config.tried else ())
+        if arm == "Canary"
+        for name, digest in trial.prompts.items()
+        for each in config.tried
+        if (each.name, each.digest) == (name, digest)
+    }
+    return config.model_copy(update={"prompts": config.prompts | tried}) if tried else config
 
 
 def enrolled(session: str, trials: Sequence[Trial]) -> list[Enrolled] | None:

@@ -13,7 +13,7 @@ from runtime.gateway.following import Following
 from runtime.gateway.guards import Guards, NotConfiguredError
 from runtime.gateway.members.voices import Voices
 from runtime.gateway.story.admission import Admission
-from runtime.gateway.story.arms import enrolled, in_canary, recorded
+from runtime.gateway.story.arms import enrolled, in_canary, recorded, told_by
 from runtime.gateway.story.audience import Audience
 from runtime.gateway.story.council import Council, Motion
 from runtime.gateway.story.inquiry import Inquiry
@@ -156,6 +156,7 @@ class Teller:
     ) -> Record:
         """Tell the claimed turn, a claim of ``since``."""
         session = claim.session
+        config = told_by(session.id, config)
         await self._guards.count(inquiry.visit, session.player or f"session {session.id}")
         started = time.monotonic()
         allowed = float(table.timeout_seconds if table else 1)

@@ -13,7 +13,7 @@ import pytest
 
 from controllers.delivery.evidence import Arm
 from controllers.experiment import evidence
-from controllers.experiment.terms import agreed
+from controllers.experiment.terms import of
 from controllers.observed import ExperimentObserved
 from controllers.plan import Object, Ref
 from crds import API_VERSION
@@ -70,7 +70,7 @@ class Trials:
         self, reader: Reader, seen: ExperimentObserved
     ) -> tuple[tuple[Observations, ...], None]:
         meta, status = seen.experiment.metadata, seen.experiment.status
-        terms = agreed(seen.experiment, seen.world, seen.experiments, seen.storytellers)
+        terms = of(seen)
         if status.salt is None or not evidence.is_open(status, terms):
             return (), None
         stored = seen.children.get("ConfigMap", evidence.config_map_name(meta.name))

@@ -11,7 +11,7 @@ from controllers import world as worlds
 from controllers.experiment import plan
 from controllers.observed import ExperimentObserved, WorldObserved
 from controllers.plan import Children, Object, Plan
-from crds import EvolutionExperiment, World
+from crds import EvolutionExperiment, Storyteller, World
 from crds.experiment import EvolutionExperimentStatus
 from crds.observations import Observation, Observations
 from tests.unit.controllers.builders import DEFAULTS, NOW, live
@@ -83,6 +83,9 @@ class Script:
     world: World | None = field(default_factory=world)
     others: tuple[EvolutionExperiment, ...] = ()
     storytellers: tuple[str, ...] = ("bard",)
+    #: The one whose templates are changed, if so, and the texts that are there.
+    teller: Storyteller | None = None
+    config_maps: dict[str, Object] = field(default_factory=dict)
     now: datetime = NOW
     children: Children = field(default_factory=Children)
     plan: Plan = field(default_factory=Plan)
@@ -109,6 +112,8 @@ class Script:
             world=self.world,
             experiments=(self.experiment, *self.others),
             storytellers=self.storytellers,
+            teller=self.teller,
+            config_maps=self.config_maps,
             children=self.children,
             observations=(told,),
         )

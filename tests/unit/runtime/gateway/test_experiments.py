@@ -263,3 +263,66 @@ async def test_a_player_is_counted_once_through_restarts_and_anew_when_forgotten
         assert len((await observed(again, "p1")).observations) == 2
         await due(again)
         assert [values for _, values in await outcomes(again, "p1")] == [{}, {}]
+
+
+VERSE = "Say it in verse. {{ persona }}"
+LATER = "{{ who_am_i }}"
+
+
+def tried(text: str = VERSE, digest: str = "d1") -> dict[str, Any]:
+    """A template that an experiment tries."""
+    return {"name": "system.j2", "digest": digest, "text": text}
+
+
+def told(home: House) -> str:
+    """The system's words of the last question."""
+    words: str = home.stubs[0].asked[-1]["messages"][0]["content"]
+    return words
+
+
+async def test_a_canary_is_told_by_the_template_that_is_tried_and_others_as_ever(
+    home: House,
+) -> None:
+    t1 = trial("t1", prompts={"system.j2": "d1"})
+    await home.configure(trials=[t1.dump()], tried=[tried()])
+    canary = await session_in(home, "Canary", t1)
+    baseline = await session_in(home, "Baseline", t1)
+    await home.decide(canary, **ASK)
+    assert told(home) == "Say it in verse. You are the bard."
+    await home.decide(baseline, **ASK)
+    assert "verse" not in told(home)
+    before = told(home)
+    await home.configure()
+    await home.decide(canary, **ASK)
+    assert told(home) == before
+
+
+async def test_an_answer_from_memory_is_not_given_across_templates(home: House) -> None:
+    t1 = trial("t1", prompts={"system.j2": "d1"})
+    memory = {"exact": {"ttlMinutes": 10}}
+    await home.configure(trials=[t1.dump()], tried=[tried()], cache=memory)
+    canary = await session_in(home, "Canary", t1)
+    baseline = await session_in(home, "Baseline", t1)
+    await home.decide(baseline, **ASK)
+    asked = len(home.stubs[0].asked)
+    await home.decide(canary, **ASK)
+    assert len(home.stubs[0].asked) == asked + 1
+    await home.decide(await session_in(home, "Baseline", t1), **ASK)
+    assert len(home.stubs[0].asked) == asked + 1
+
+
+async def test_nobody_is_in_an_arm_of_what_cannot_be_told_as_it_should_be(home: House) -> None:
+    bad = trial("bad", prompts={"system.j2": "d2"})
+    absent = trial("absent", prompts={"system.j2": "d3"})
+    good = trial("good", prompts={"system.j2": "d1"})
+    trials = [each.dump() for each in (bad, absent, good)]
+    await home.configure(trials=trials, tried=[tried(), tried(LATER, "d2")])
+    begun = [await home.session() for _ in range(8)]
+    found = [arms(session, bad, absent, good) for session in begun]
+    assert {salt for each in found for salt in each} == {"good"}
+    report = home.gateway.report()
+    assert [(each.digest, bool(each.refused)) for each in report.tried] == [
+        ("d1", False),
+        ("d2", True),
+    ]
+    assert "who_am_i is not known here" in (report.tried[1].refused or "")
