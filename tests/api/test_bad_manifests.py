@@ -68,6 +68,11 @@ def asked_of_prometheus(what: str, changes: Object, *words: str) -> Any:
     return bad(what, WORLD, "spec", spec, *words)
 
 
+def _prompt(name: str = "system.j2", storyteller: str = "bard") -> Object:
+    ref = {"name": "verse", "key": "text"}
+    return {"prompt": {"storyteller": storyteller, "name": name, "configMapRef": ref}}
+
+
 def bad(what: str, base: Object, path: str, value: Any, *words: str) -> Any:
     """One row: what is wrong, where, and what the answer must contain."""
     return pytest.param(changed(base, path, value), words, id=f"{base['kind']}: {what}")
@@ -591,8 +596,20 @@ ROWS = [
     bad("no change", EXPERIMENT, "spec.changes", [], "spec.changes", "at least 1 items"),
     bad("a change of nothing", EXPERIMENT, "spec.changes", [{}], "spec.changes[0]",
         "set exactly one of tunable"),
-    bad("a change of another kind", EXPERIMENT, "spec.changes[0].prompt", {},
-        'unknown field "spec.changes[0].prompt"'),
+    bad("a change of another kind", EXPERIMENT, "spec.changes[0].member", {},
+        'unknown field "spec.changes[0].member"'),
+    bad("a template and a tunable in one change", EXPERIMENT, "spec.changes",
+        [{"tunable": {"name": "quest-gold", "value": "140"}, **_prompt()}], "spec.changes[0]",
+        "set exactly one of tunable, prompt"),
+    bad("templates beside tunables", EXPERIMENT, "spec.changes",
+        [{"tunable": {"name": "quest-gold", "value": "140"}}, _prompt()], "spec.changes",
+        "make an experiment of each"),
+    bad("templates of two storytellers", EXPERIMENT, "spec.changes",
+        [_prompt(), _prompt("user.j2", "skald")], "spec.changes", "templates of one Storyteller"),
+    bad("a template that is changed twice", EXPERIMENT, "spec.changes", [_prompt(), _prompt()],
+        "spec.changes", "changes must name each template once"),
+    bad("a template of another name", EXPERIMENT, "spec.changes", [_prompt("bard.j2")],
+        "spec.changes[0].prompt.name", 'supported values: "system.j2", "user.j2"'),
     bad("a value that is a number", EXPERIMENT, "spec.changes[0].tunable.value", 140,
         "spec.changes[0].tunable.value", "must be of type string"),
     bad("a tunable that is changed twice", EXPERIMENT, "spec.changes",

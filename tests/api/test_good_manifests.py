@@ -326,6 +326,20 @@ GOOD = [
         },
     ),
     changed(EXPERIMENT, "spec.canary", {}),
+    changed(
+        EXPERIMENT,
+        "spec.changes",
+        [
+            {
+                "prompt": {
+                    "storyteller": "bard",
+                    "name": name,
+                    "configMapRef": {"name": "verse", "key": name},
+                }
+            }
+            for name in ("system.j2", "user.j2")
+        ],
+    ),
     changed(STORYTELLER, "spec.image", "mirror.local:5000/gateway:v1@sha256:" + "a" * 64),
 ]
 
@@ -518,9 +532,11 @@ def explain(cluster: devcluster.Cluster, field: str) -> str:
         "storyteller.spec",
         "storyteller.status",
         "storyteller.status.audit",
+        "storyteller.status.prompts",
         "world.status.promoted",
         "evolutionexperiment.spec",
         "evolutionexperiment.spec.changes.tunable",
+        "evolutionexperiment.spec.changes.prompt",
         "evolutionexperiment.spec.canary",
         "evolutionexperiment.status",
     ],

@@ -30,8 +30,13 @@ METRICS = [
     {"name": "quit", "direction": "LowerIsBetter"},
 ]
 
-#: How likely a session is to come to each metric, by the gold that it read.
+#: What a session was given: the gold that it read, or the words that members were told.
+Look = Callable[[str], int]
+#: How likely a session is to come to each metric, by that.
 Mood = Callable[[int], dict[str, float]]
+#: So many words that the engines, which count them, tell who was told by it.
+WORDS = 300
+VERSE = "{{ persona }} " + "verse " * WORDS
 
 
 def world(**gold: object) -> Object:
@@ -93,10 +98,32 @@ def comes_to(kube: Kube, *phases: str, seconds: float = 60) -> Object:
     return until(f"the experiment is {phases}", look, seconds, last=lambda: status(kube))
 
 
+def reads_gold(game: Game, base: str) -> Look:
+    """A session that reads its gold, and asks."""
+
+    def look(session: str) -> int:
+        gold = gold_of(base, session)
+        game.ask(session)
+        return gold
+
+    return look
+
+
+def counts_words(game: Game) -> Look:
+    """A session that asks, and how many words the member was told."""
+
+    def look(session: str) -> int:
+        record = game.get(f"/v1/decisions/{game.ask(session)['id']}")
+        words: int = record["candidates"][0]["tokens"]["prompt"]
+        return words
+
+    return look
+
+
 @contextmanager
-def crowd(game: Game, base: str, mood: Mood) -> Iterator[dict[str, int]]:
-    """Players who play short sessions, one after the other, for as long as the block runs; the gold
-    that each session read."""
+def crowd(game: Game, look: Look, mood: Mood) -> Iterator[dict[str, int]]:
+    """Players who play short sessions, one after the other, for as long as the block runs; what
+    each session was given."""
     told: dict[str, int] = {}
     enough = threading.Event()
 
@@ -104,9 +131,8 @@ def crowd(game: Game, base: str, mood: Mood) -> Iterator[dict[str, int]]:
         chance = random.Random(seed)
         while not enough.is_set():
             session = game.session()
-            gold = told[session] = gold_of(base, session)
-            game.ask(session)
-            found = {name: float(chance.random() < rate) for name, rate in mood(gold).items()}
+            given = told[session] = look(session)
+            found = {name: float(chance.random() < rate) for name, rate in mood(given).items()}
             game.post(f"/v1/sessions/{session}/metrics", found)
 
     with ThreadPoolExecutor(PLAYERS) as players:
@@ -143,7 +169,8 @@ def test_what_is_better_is_everyones_when_a_person_approves(
     kube: Kube, game: Game, base: str
 ) -> None:
     begin(kube)
-    with crowd(game, base, lambda gold: {"joy": 0.9 if gold == 140 else 0.3, "quit": 0.0}) as told:
+    look = reads_gold(game, base)
+    with crowd(game, look, lambda gold: {"joy": 0.9 if gold == 140 else 0.3, "quit": 0.0}) as told:
         found = comes_to(kube, "AwaitingApproval", "RolledBack", "Paused", seconds=240)
         assert found["phase"] == "AwaitingApproval", found
         assert ask(kube, "Approve")["outcome"] == "Done"
@@ -174,7 +201,8 @@ def test_what_is_better_is_everyones_when_a_person_approves(
 
 def test_what_is_worse_goes_back_by_itself(kube: Kube, game: Game, base: str) -> None:
     begin(kube)
-    with crowd(game, base, lambda gold: {"joy": 0.5, "quit": 0.6 if gold == 140 else 0.0}) as told:
+    look = reads_gold(game, base)
+    with crowd(game, look, lambda gold: {"joy": 0.5, "quit": 0.6 if gold == 140 else 0.0}) as told:
         found = comes_to(kube, "RolledBack", "AwaitingApproval", "Paused", seconds=240)
         assert found["phase"] == "RolledBack", found
     assert found["verdict"]["kind"] == "Harm"
@@ -212,3 +240,39 @@ def test_what_is_locked_is_refused_with_words_and_a_running_spec_stands(
         "nothing is left of it",
         lambda: not kube.find("configmaps", "app.kubernetes.io/name=experiment"),
     )
+
+
+def test_other_words_are_read_first_then_tried_and_then_everyones(kube: Kube, game: Game) -> None:
+    ref = {"name": "verse", "key": "text"}
+    change = {"storyteller": "shepherd", "name": "system.j2", "configMapRef": ref}
+    kube.apply(world(), worlds.ensemble(worlds.engine("one")), worlds.storyteller())
+    kube.ready()
+    kube.apply(worlds.config_map("verse", text="{{ persna }}"))
+    kube.apply(experiment(changes=[{"prompt": change}], promotion={"approval": "Automatic"}))
+    kube.says("ee", "richer", "ExperimentInvalid", "did you mean persona?")
+    kube.apply(worlds.config_map("verse", text=VERSE))
+    comes_to(kube, "Running")
+    words = counts_words(game)
+    mood: Mood = lambda told: {"joy": 0.9 if told > WORDS else 0.3, "quit": 0.0}  # noqa: E731
+    with crowd(game, words, mood) as told:
+        found = comes_to(kube, "Promoting", "Promoted", "RolledBack", "Paused", seconds=240)
+        assert found["phase"] in {"Promoting", "Promoted"}, found
+    assert {count > WORDS for count in told.values()} == {True, False}
+    comes_to(kube, "Promoted")
+    until("everyone is told so", lambda: words(game.session()) > WORDS, seconds=10)
+    (entry,) = kube.get("st", "shepherd")["status"]["promoted"]
+    assert (entry["target"], entry["experiment"]) == ("prompt/shepherd/system.j2", "richer")
+    assert kube.get("configmap", "shepherd-promoted")["data"] == {"system.j2": VERSE}
+
+    kube.delete("ee", "--all")
+    kube.delete("configmap", "verse")
+    assert words(game.session()) > WORDS
+    kube.apply(worlds.config_map("words", **{"system.j2": "{{ persona }}"}))
+    kube.apply(worlds.storyteller(prompts={"configMapRef": {"name": "words"}}))
+    until("Git wins", lambda: words(game.session()) < WORDS, seconds=30)
+    until(
+        "the entry is gone",
+        lambda: not kube.get("st", "shepherd")["status"].get("promoted"),
+        seconds=30,
+    )
+    assert kube.events("PromotionOverruled")

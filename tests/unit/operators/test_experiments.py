@@ -17,7 +17,9 @@ from controllers.experiment.terms import of
 from controllers.observed import ExperimentObserved
 from controllers.plan import Object, Ref
 from crds import API_VERSION
+from crds.gateway import GatewayReport
 from crds.observations import Observation, Observations
+from crds.templates import TriedTemplate
 from operators.errors import (
     ApiError,
     ConflictError,
@@ -29,6 +31,7 @@ from operators.errors import (
 from operators.faults import KillAt, Moment
 from operators.kinds import handlers
 from operators.observe.reading import Reader
+from operators.observe.storyteller import Ask
 from tests.unit.operators.fakes import FakeApi
 from tests.unit.operators.test_reconcile import (
     BARD,
@@ -54,6 +57,11 @@ TOLD = {
     Ref("v1", "ConfigMap", "play", "bard-gateway"): "gateway.json",
 }
 LOG = "bard-gateway-0"
+VERSE: Object = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "verse", "namespace": "play"},
+}
 
 Look = Callable[[], Awaitable[None]]
 
@@ -92,11 +100,11 @@ class Trials:
         return (told,), None
 
 
-def setting_of(api: FakeApi, trials: Trials) -> Setting:
-    return Setting(api, handlers=handlers(DEFAULTS, silence, Sessions(), trials, unasked))
+def setting_of(api: FakeApi, trials: Trials, ask: Ask = silence) -> Setting:
+    return Setting(api, handlers=handlers(DEFAULTS, ask, Sessions(), trials, unasked))
 
 
-async def at_rest() -> FakeApi:
+async def at_rest(**changed: object) -> FakeApi:
     """A World that is all there, and an experiment in its first step."""
     gold = {"name": "quest-gold", "type": "Integer", "default": "120"}
     joy = {"name": "joy", "direction": "HigherIsBetter"}
@@ -107,6 +115,7 @@ async def at_rest() -> FakeApi:
         "objective": {"metric": "joy", "minimumEffectPoints": "10"},
         "canary": {"steps": [5, 50], "stepMinutes": 2},
         "promotion": {"approval": "Automatic"},
+        **changed,
     }
     begin = Setting()
     begin.api.put(ours(WORLD, tunables=[gold], metrics=[joy]))
@@ -166,6 +175,12 @@ def trials_told(api: FakeApi) -> list[Object]:
     ]
 
 
+def gateway(api: FakeApi) -> Object:
+    """All that gateways are told of now."""
+    found: Object = json.loads(api.objects[[*TOLD][1]]["data"]["gateway.json"])
+    return found
+
+
 def never_in_an_arm_that_is_not_counted(api: FakeApi) -> None:
     salts = {trial["salt"] for trial in trials_told(api)}
     assert salts <= {api.objects[CHECKPOINT]["data"]["rollout"]} if salts else True
@@ -219,6 +234,57 @@ async def test_it_comes_to_the_same_end_wherever_the_operator_is_killed(
     assert everyone_reads(undisturbed) == gold
     assert trials_told(undisturbed) == []
     assert len(undisturbed.writes) > 10
+    for write in range(1, len(undisturbed.writes) + 1):
+        got = await play(KillAt(write, moment))
+        assert got.dump() == undisturbed.dump(), f"killed {moment} write {write}"
+        assert told(got) == told(undisturbed), f"killed {moment} write {write}"
+
+
+@pytest.mark.parametrize(("rate", "phase"), [(0.8, "Promoted"), (0.1, "RolledBack")])
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_with_a_template_it_comes_to_the_same_end_wherever_the_operator_is_killed(
+    rate: float, phase: str, moment: Moment
+) -> None:
+    text = {"name": "verse", "key": "text"}
+    change = {"storyteller": "bard", "name": "system.j2", "configMapRef": text}
+    begin = await at_rest(changes=[{"prompt": change}])
+    begin.put({**VERSE, "data": {"text": "Say it in verse. {{ persona }}"}})
+
+    def readers(api: FakeApi) -> Ask:
+        """Gateways that have read what they were told."""
+
+        async def ask(*_: object) -> dict[str, GatewayReport]:
+            tried = [
+                TriedTemplate(name=each["name"], digest=each["digest"]) for each in told_of(api)
+            ]
+            return {"bard-gateway-0": GatewayReport(storyteller="bard", tried=tried)}
+
+        return ask
+
+    def told_of(api: FakeApi) -> list[Object]:
+        found: list[Object] = gateway(api)["tried"]
+        return found
+
+    before = setting_of(begin, Trials(), readers(begin))
+    for _ in range(2):
+        await looks(before)()
+    assert begin.objects[EXPERIMENT]["status"]["phase"] == "Running"
+    assert [trial["prompts"] for trial in trials_told(begin)] == [
+        {"system.j2": begin.objects[EXPERIMENT]["status"]["changes"][0]["value"]}
+    ]
+    begin.writes.clear()
+
+    async def play(fault: KillAt | None = None) -> FakeApi:
+        trials = Trials(rate)
+        api = copy.deepcopy(begin)
+        setting = setting_of(api, trials, readers(api))
+        return await played(setting, trials, looks(setting, fault))
+
+    undisturbed = await play()
+    assert undisturbed.objects[EXPERIMENT]["status"]["phase"] == phase
+    promoted = {"system.j2": "Say it in verse. {{ persona }}"} if phase == "Promoted" else {}
+    assert gateway(undisturbed)["prompts"] == promoted
+    assert trials_told(undisturbed) == told_of(undisturbed) == []
     for write in range(1, len(undisturbed.writes) + 1):
         got = await play(KillAt(write, moment))
         assert got.dump() == undisturbed.dump(), f"killed {moment} write {write}"
