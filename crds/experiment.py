@@ -8,6 +8,7 @@ from crds.base import (
     Decimal,
     ListAtomic,
     ListMap,
+    ListSet,
     MetricName,
     Model,
     ObjectName,
@@ -16,6 +17,7 @@ from crds.base import (
     Timestamp,
     exactly_one,
 )
+from crds.cohorts import MOST, CohortName
 from crds.common import (
     AGE_COLUMN,
     WHY_COLUMN,
@@ -275,6 +277,15 @@ class EvolutionExperimentSpec(Model):
             "for all sessions, where the change shows only in the long run."
         ),
     ] = "Session"
+    exclude: Annotated[
+        list[CohortName],
+        ListSet(),
+        Field(
+            max_length=MOST,
+            description="Cohorts of the World that are in no arm. Nor is a session of which the "
+            "game does not say its cohorts. Default: nobody is left out.",
+        ),
+    ] = []
     canary: Annotated[
         Canary | None,
         Field(description="How it goes step by step. Default: with the defaults of its fields."),

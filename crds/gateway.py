@@ -54,6 +54,8 @@ class GatewayConfig(Model):
     routes_config_map: str
     #: Days that decisions are kept; absent: for ever.
     retention_days: Annotated[int | None, Field(ge=1)] = None
+    #: The cohorts that the World knows.
+    cohorts: list[str] = []
     #: The experiments of the World that are under way.
     trials: list[Trial] = []
     #: The templates that they try, or want to.

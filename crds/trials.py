@@ -25,6 +25,8 @@ class Trial(Model):
     salt: str
     #: What is drawn, and has one outcome. All sessions of a player are in the player's arm.
     unit: Literal["Session", "Player"] = "Session"
+    #: Cohorts that are in neither arm.
+    exclude: list[str] = []
     #: Share of the units for each of the two arms. It may grow; a player who is drawn again leaves
     #: his arm if it shrinks.
     percent: Annotated[int, Field(ge=0, le=50)]

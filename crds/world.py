@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from crds.base import ListMap, Model, Rule, exactly_one
+from crds.cohorts import MOST, Cohort
 from crds.common import (
     AGE_COLUMN,
     READY_COLUMN,
@@ -179,6 +180,15 @@ class WorldSpec(Model):
             description="Hours in which no rollout of its ensembles begins or goes on by itself. "
             "Who is to be sent back is sent back all the same, and what a person asks for is done. "
             "Default: none.",
+        ),
+    ] = []
+    cohorts: Annotated[
+        list[Cohort],
+        ListMap(),
+        Field(
+            max_length=MOST,
+            description="Players that the game tells apart when a session begins, so that "
+            "experiments can leave them out. Default: none.",
         ),
     ] = []
     deletion_policy: Annotated[

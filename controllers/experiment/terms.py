@@ -137,6 +137,12 @@ def metric_of(name: str, margin: float, world: World, watched: int) -> Metric:
 
 def _plan(spec: EvolutionExperimentSpec, world: World) -> AnalysisPlan:
     """The objective, which has to be better by whatever little, then the guardrails."""
+    cohorts = {cohort.name for cohort in world.spec.cohorts}
+    if unknown := sorted(set(spec.exclude) - cohorts):
+        raise PlanError(
+            f"spec.exclude: World {world.metadata.name} has no cohort {', '.join(unknown)}; add it "
+            "to spec.cohorts, or remove it"
+        )
     margins = [(spec.objective.metric, 0.0)]
     for each in spec.guardrails:
         points = each.margin_points

@@ -60,6 +60,7 @@ def _trial(experiment: EvolutionExperiment) -> Trial:
         experiment=experiment.metadata.name,
         salt=status.salt or "",
         unit=spec.unit,
+        exclude=sorted(spec.exclude),
         percent=status.traffic_percent,
         tunables={tunable_of(each.target): each.value for name, each in named if not name},
         prompts={name: each.value for name, each in named if name},

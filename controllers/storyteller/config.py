@@ -58,6 +58,7 @@ def gateway_config(seen: StorytellerObserved, held: Held) -> GatewayConfig:
         cache=spec.cache,
         routes_config_map=config_map_name(spec.ensemble_ref),
         retention_days=spec.decision_log.retention_days,
+        cohorts=[each.name for each in world.spec.cohorts] if world else [],
         trials=trials(world, seen.experiments, storyteller.metadata.name, offered) if world else [],
         tried=list(held.tried),
     )

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Literal
@@ -28,7 +28,7 @@ from runtime.gateway.proofs import Proofs
 from runtime.gateway.room import Room
 from runtime.gateway.settings import Settings
 from runtime.gateway.story.admission import Admission
-from runtime.gateway.story.arms import assigned
+from runtime.gateway.story.arms import assigned, open_to
 from runtime.gateway.story.council import Council
 from runtime.gateway.story.meaning import Meaning
 from runtime.gateway.story.paying import ListPrices, Payer
@@ -202,16 +202,21 @@ class Gateway:
         return None if trouble is None else str(trouble)
 
     async def begin(
-        self, player: str | None, context: Context | None, tester: str | None = None
+        self,
+        player: str | None,
+        context: Context | None,
+        tester: str | None = None,
+        cohorts: Collection[str] | None = None,
     ) -> Session:
-        """Begin a session, of a tester where one is named. Where it is watched, the log says so
-        before anybody knows of it.
+        """Begin a session, of a tester where one is named, and of these cohorts where the game says
+        which. Where it is watched, the log says so before anybody knows of it.
 
         Raises:
             StoreUnavailableError: the session store does not answer.
             OSError, sqlite3.Error, BacklogFullError: the volume refused.
         """
-        table, trials = self.following.routes, self.following.trials
+        table, config = self.following.routes, self.following.config
+        trials = open_to(cohorts, config.trials, config.cohorts) if config else []
 
         def assign(made: str) -> tuple[str, str | None]:
             return (

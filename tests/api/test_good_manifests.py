@@ -326,6 +326,8 @@ GOOD = [
         },
     ),
     changed(EXPERIMENT, "spec.canary", {}),
+    changed(WORLD, "spec.cohorts", [{"name": "minors", "description": "Players under 18."}]),
+    changed(EXPERIMENT, "spec.exclude", ["minors"]),
     changed(
         EXPERIMENT,
         "spec.changes",

@@ -99,7 +99,7 @@ def games(gateway: Gateway, shortcuts: list[Shortcut]) -> APIRouter:
         question. It is kept once this answers."""
         request = body or SessionRequest()
         tester = visit.tester(fabula_tester)
-        session = await gateway.begin(request.player, request.context, tester)
+        session = await gateway.begin(request.player, request.context, tester, request.cohorts)
         return answer(_view(session), HTTPStatus.CREATED)
 
     @router.get(

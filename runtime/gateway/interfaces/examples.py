@@ -23,6 +23,7 @@ _PROSE = DecisionRequest(question="Mara sings. What happens on the bridge?")
 
 SESSION_REQUESTS: dict[str, Example] = {
     "a player": {"value": _SESSION_REQUEST.dump()},
+    "a player of a cohort": {"value": SessionRequest(player="Mara", cohorts=["minors"]).dump()},
     "nobody yet": {"value": {}},
 }
 DECISION_REQUESTS: dict[str, Example] = {

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from crds.base import Model
+from crds.cohorts import MOST, CohortName
 from crds.observations import BUILT_IN
 from runtime.audit import Decision
 from runtime.audit.search import Query
@@ -65,12 +66,21 @@ Context = Annotated[
 
 
 class SessionRequest(Model):
-    """Begin a session. Both fields may be left out."""
+    """Begin a session. All fields may be left out."""
 
     player: Annotated[
         Words | None, Field(max_length=80, description="Who plays, as the story may call them.")
     ] = None
     context: Context = None
+    cohorts: Annotated[
+        list[CohortName] | None,
+        Field(
+            max_length=MOST,
+            description="Cohorts of the World that the player is in; an empty list: none. Left "
+            "out, or with a name that the World does not know, the session is in no experiment "
+            "that excludes anyone. They are not kept.",
+        ),
+    ] = None
 
 
 class SessionView(Model):

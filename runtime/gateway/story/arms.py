@@ -7,7 +7,7 @@ any more, and everyone is in no arm. What experiments draw is in ``runtime.arms`
 Testers are not drawn: they are told by what is tried out because the rollout names them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 from crds.gateway import GatewayConfig
@@ -67,6 +67,25 @@ def recorded(kept: str | None, table: RouteTable | None) -> dict[str, Any]:
     """What a record says: the rollout that is under way and the arm in it, if it has one."""
     arm = arm_in(kept, table)
     return {} if arm is None or kept is None else {"rollout": kept.partition(":")[0], "arm": arm}
+
+
+def open_to(
+    cohorts: Collection[str] | None, trials: Sequence[Trial], declared: Collection[str]
+) -> list[Trial]:
+    """The experiments that a session may be drawn into.
+
+    Args:
+        cohorts: what the game says of it. Of whom it says nothing, or what the World does not know,
+            may be anybody: who leaves anyone out leaves them out.
+        trials: the experiments that are under way.
+        declared: the cohorts that the World knows.
+    """
+    known = cohorts is not None and set(cohorts) <= set(declared)
+    return [
+        each
+        for each in trials
+        if not each.exclude or (known and not set(each.exclude) & set(cohorts or ()))
+    ]
 
 
 def told_by(session: str, config: GatewayConfig) -> GatewayConfig:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers.experiment.terms import AT_ONCE, Terms, agreed
+from controllers.experiment.trials import trials
 from controllers.plan import Object
 from crds import EvolutionExperiment
 from tests.unit.controllers.builders import condition
@@ -233,3 +234,17 @@ def test_several_changes_are_tried_together() -> None:
     status = Script(experiment(changes=both)).look()
     assert [each.target for each in status.changes] == ["tunable/ash-fall", "tunable/quest-gold"]
     assert (ASH["default"], HOUR["default"]) == ("0.25", "dusk")
+
+
+def test_who_is_left_out_is_known_to_the_world_and_told_to_the_gateways() -> None:
+    script = Script(experiment(exclude=["minors", "elders"]))
+    assert script.look().phase == "Invalid"
+    assert "World ember has no cohort elders, minors; add it to spec.cohorts" in (
+        script.status.message or ""
+    )
+    script.world = world(cohorts=[{"name": "elders"}, {"name": "minors"}])
+    assert script.look().phase == "Running"
+    (trial,) = trials(script.world, [script.experiment])
+    assert trial.exclude == ["elders", "minors"]
+    script.world = world(cohorts=[{"name": "elders"}])
+    assert script.look().phase == "Invalid"

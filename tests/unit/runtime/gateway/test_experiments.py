@@ -326,3 +326,22 @@ async def test_nobody_is_in_an_arm_of_what_cannot_be_told_as_it_should_be(home: 
         ("d2", True),
     ]
     assert "who_am_i is not known here" in (report.tried[1].refused or "")
+
+
+async def begun(home: House, **said: Any) -> set[str]:
+    """The experiments that some sessions are in of which the game says this."""
+    t1, t2 = trial("t1", exclude=["minors"]), trial("t2")
+    found = [arms(await home.session(**said), t1, t2) for _ in range(8)]
+    return {salt for each in found for salt in each}
+
+
+async def test_who_is_of_an_excluded_cohort_or_may_be_is_in_no_arm(home: House) -> None:
+    trials = [trial("t1", exclude=["minors"]).dump(), trial("t2").dump()]
+    await home.configure(trials=trials, cohorts=["minors", "first-week"])
+    assert await begun(home, cohorts=[]) == {"t1", "t2"}
+    assert await begun(home, cohorts=["first-week"]) == {"t1", "t2"}
+    assert await begun(home, cohorts=["minors", "first-week"]) == {"t2"}
+    assert await begun(home) == {"t2"}
+    assert await begun(home, cohorts=["minor"]) == {"t2"}
+    answer = await home.client.post("/v1/sessions", json={"cohorts": ["Minors!"]})
+    assert answer.status_code == 422
