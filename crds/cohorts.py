@@ -10,7 +10,7 @@ CohortName = Annotated[
     str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)
 ]
 #: Cohorts of a World, and of a session.
-MOST = 32
+MAX_COHORTS = 32
 
 
 class Cohort(Model):

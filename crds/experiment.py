@@ -17,7 +17,7 @@ from crds.base import (
     Timestamp,
     exactly_one,
 )
-from crds.cohorts import MOST, CohortName
+from crds.cohorts import MAX_COHORTS, CohortName
 from crds.common import (
     AGE_COLUMN,
     WHY_COLUMN,
@@ -281,7 +281,7 @@ class EvolutionExperimentSpec(Model):
         list[CohortName],
         ListSet(),
         Field(
-            max_length=MOST,
+            max_length=MAX_COHORTS,
             description="Cohorts of the World that are in no arm. Nor is a session of which the "
             "game does not say its cohorts. Default: nobody is left out.",
         ),

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from crds.base import ListMap, Model, Rule, exactly_one
-from crds.cohorts import MOST, Cohort
+from crds.cohorts import MAX_COHORTS, Cohort
 from crds.common import (
     AGE_COLUMN,
     READY_COLUMN,
@@ -177,16 +177,16 @@ class WorldSpec(Model):
         ListMap(),
         Field(
             max_length=16,
-            description="Hours in which no rollout of its ensembles begins or goes on by itself. "
-            "Who is to be sent back is sent back all the same, and what a person asks for is done. "
-            "Default: none.",
+            description="Hours in which no rollout of its ensembles and no experiment begins or "
+            "goes on by itself. Who is to be sent back is sent back all the same, and what a "
+            "person asks for is done. Default: none.",
         ),
     ] = []
     cohorts: Annotated[
         list[Cohort],
         ListMap(),
         Field(
-            max_length=MOST,
+            max_length=MAX_COHORTS,
             description="Players that the game tells apart when a session begins, so that "
             "experiments can leave them out. Default: none.",
         ),

@@ -5,13 +5,14 @@ It changes nothing itself: gateways and the configuration service follow its sta
 """
 
 from datetime import datetime
+from typing import Literal
 
 from controllers import conditions as say
 from controllers.conditions import Said, Verdict
 from controllers.ensemble import analysis
 from controllers.experiment import evidence, sizing
 from controllers.experiment.evidence import config_map_name
-from controllers.experiment.run import HARMFUL, decide
+from controllers.experiment.run import HARMFUL, Decision, decide
 from controllers.experiment.takeover import takeover
 from controllers.experiment.terms import Terms, of
 from controllers.observed import ExperimentObserved
@@ -35,7 +36,7 @@ def plan(seen: ExperimentObserved, now: datetime) -> Plan:
     meta, spec, before = experiment.metadata, experiment.spec, experiment.status
     if meta.deletion_timestamp:
         return Plan()
-    terms = of(seen)
+    terms = of(seen, now)
     name = config_map_name(meta.name)
     stored = seen.children.owned_by(meta.uid).get("ConfigMap", name)
     judged = evidence.judge(terms, spec, before, stored, seen.observations, now)
@@ -78,7 +79,9 @@ def plan(seen: ExperimentObserved, now: datetime) -> Plan:
     return Plan(
         first=tuple(ours) if counted else (),
         apply=() if counted else tuple(ours),
-        events=say.change_events(before, status) if conflicts else _events(before, status),
+        events=say.change_events(before, status)
+        if conflicts
+        else _events(before, status, decision),
         status=status,
         again_in=min(waits, default=None),
     )
@@ -120,11 +123,16 @@ def _verdict(status: EvolutionExperimentStatus, seen: ExperimentObserved) -> Ver
 
 
 def _events(
-    before: EvolutionExperimentStatus, after: EvolutionExperimentStatus
+    before: EvolutionExperimentStatus, after: EvolutionExperimentStatus, decision: Decision
 ) -> tuple[Event, ...]:
-    """An Event for each phase and step."""
+    """An Event for each phase and step, and for what a person had go on in a freeze."""
+    overridden: tuple[Event, ...] = ()
+    if decision.overridden and decision.said:
+        message = f"a person was heard: {decision.said.message}"
+        overridden = (Event("Warning", "FreezeOverridden", message),)
     if (before.number, before.phase, before.step) == (after.number, after.phase, after.step):
-        return ()
+        return overridden
     harmed = after.verdict is not None and after.verdict.kind in HARMFUL
     bad = after.phase == "Invalid" or (after.phase == "RolledBack" and harmed)
-    return (Event("Warning" if bad else "Normal", f"Experiment{after.phase}", after.message or ""),)
+    type_: Literal["Normal", "Warning"] = "Warning" if bad else "Normal"
+    return (*overridden, Event(type_, f"Experiment{after.phase}", after.message or ""))

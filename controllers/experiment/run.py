@@ -30,6 +30,8 @@ from crds.experiment import (
 ENDED = {"Promoted", "RolledBack", "Inconclusive"}
 #: Verdicts after which nobody shall be in its arms.
 HARMFUL = {"Harm", "BrokenSplit"}
+#: What a person says so that it goes on, which holds in a freeze too.
+ONWARD = {"Approve", "SkipStep", "Resume", "Retry"}
 #: Lines of the log that are kept.
 LINES = 20
 #: What is said of the experiment and not of a run.
@@ -42,6 +44,8 @@ class Decision:
 
     status: EvolutionExperimentStatus
     said: Said | None = None
+    #: Whether a person had it go on in a freeze.
+    overridden: bool = False
     #: Seconds until time alone changes something.
     again_in: float | None = None
 
@@ -77,10 +81,14 @@ def decide(
     said = turn.obey(asked) if asked else None
     turn.let_time_pass()
     status = told(turn.status, spec, terms)
-    left = None
+    moments = []
     if status.phase == "Running" and status.until is not None:
-        left = (datetime.fromisoformat(status.until) - now).total_seconds()
-    return Decision(status, said, left if left is None or left > 0 else None)
+        moments.append(datetime.fromisoformat(status.until))
+    if status.phase in {"Running", "Waiting"} and terms.frozen and terms.frozen.until:
+        moments.append(terms.frozen.until)
+    left = [seconds for at in moments if (seconds := (at - now).total_seconds()) > 0]
+    overridden = terms.frozen is not None and turn.frozen is None
+    return Decision(status, said, overridden, min(left, default=None))
 
 
 class _Turn:
@@ -98,6 +106,8 @@ class _Turn:
         self.spec = spec
         self.status = before
         self.terms = terms
+        #: The freeze that holds it, unless a person has it go on.
+        self.frozen = terms.frozen
         self.place = place
         self.uid = uid
         self.now = now
@@ -146,11 +156,15 @@ class _Turn:
             self._set(phase="Running")
 
     def obey(self, action: str) -> Said:
-        """Do what a person asks, or say why not."""
+        """Do what a person asks, or say why not. It is done in a freeze too, and says so."""
         try:
-            return Said("Done", self._act(action))
+            done = self._act(action)
         except _RefusedError as refused:
             return Said("Refused", str(refused))
+        if self.frozen is None or action not in ONWARD:
+            return Said("Done", done)
+        inside, self.frozen = self.frozen.words, None
+        return Said("Done", f"{done}, though {inside}")
 
     def _act(self, action: str) -> str:
         status = self.status
@@ -204,7 +218,7 @@ class _Turn:
         if status.phase == "Waiting":
             if self.terms.fault:
                 self._set(phase="Invalid")
-            elif self.terms.digest is not None and self.terms.waits is None:
+            elif self.terms.digest and not self.terms.waits and not self.frozen:
                 self._begin()
             return
         if status.phase != "Running" or status.step_started_at is None:
@@ -212,6 +226,9 @@ class _Turn:
         minutes = self.spec.how.step_minutes
         self._set(until=timestamp(pace.ends(status.step_started_at, minutes)))
         if not pace.is_over(status.step_started_at, minutes, None, self.now):
+            return
+        asks = status.step >= len(self.steps) and self.spec.needs_approval
+        if self.frozen and not asks:  # a person may be asked in a freeze
             return
         if status.step < len(self.steps):
             self._enter(status.step + 1)

@@ -2,7 +2,8 @@
 changes any of it in the middle begins it again (`Terms.digest`)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from types import MappingProxyType
 
 from controllers import templates as names
@@ -11,6 +12,7 @@ from controllers.ensemble.revision import digest
 from controllers.ensemble.terms import game_metric
 from controllers.experiment import templates
 from controllers.experiment.templates import NotYetError
+from controllers.freeze import Frozen, frozen
 from controllers.observed import ExperimentObserved
 from controllers.plan import Object
 from controllers.world.promoted import effective, forbidden, spec_digest, target
@@ -44,6 +46,8 @@ class Terms:
     fault: str | None = None
     #: What it waits for, where it may.
     waits: str | None = None
+    #: The freeze in which nothing of it begins by itself, if one is in force.
+    frozen: Frozen | None = None
     #: Seconds between two looks.
     every: float = SELDOM
 
@@ -94,9 +98,9 @@ def agreed(
     return Terms(plan, changes, said, whole, waits=waits, every=every)
 
 
-def of(seen: ExperimentObserved) -> Terms:
-    """The terms of what was observed."""
-    return agreed(
+def of(seen: ExperimentObserved, now: datetime | None = None) -> Terms:
+    """The terms of what was observed; with the time, whether they hold in a freeze."""
+    terms = agreed(
         seen.experiment,
         seen.world,
         seen.experiments,
@@ -104,6 +108,9 @@ def of(seen: ExperimentObserved) -> Terms:
         seen.teller,
         seen.config_maps,
     )
+    if seen.world is None or now is None:
+        return terms
+    return replace(terms, frozen=frozen(seen.world.spec.freeze_windows, now))
 
 
 def metric_of(name: str, margin: float, world: World, watched: int) -> Metric:

@@ -42,10 +42,14 @@ def _words(
         case "Invalid":
             return f"{terms.fault}; it begins when that is mended", "mend it"
         case "Waiting":
-            waits = terms.waits or "it begins"
+            waits = terms.waits or (terms.frozen.words if terms.frozen else "it begins")
             return f"{waits}; {_size(status, spec)}", waits
         case "Running" | "Paused" | "AwaitingApproval":
-            return _in_a_step(status, spec)
+            message, following = _in_a_step(status, spec)
+            if status.phase == "Running" and terms.frozen:
+                held = f"{terms.frozen.words}, and it goes on by itself no sooner"
+                return f"{message}; {held}", terms.frozen.words
+            return message, following
         case "Promoting":
             teller = spec.storyteller
             place = f"Storyteller {teller}" if teller else f"World {spec.world_ref}"

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from crds.base import Model
-from crds.cohorts import MOST, CohortName
+from crds.cohorts import MAX_COHORTS, CohortName
 from crds.observations import BUILT_IN
 from runtime.audit import Decision
 from runtime.audit.search import Query
@@ -75,7 +75,7 @@ class SessionRequest(Model):
     cohorts: Annotated[
         list[CohortName] | None,
         Field(
-            max_length=MOST,
+            max_length=MAX_COHORTS,
             description="Cohorts of the World that the player is in; an empty list: none. Left "
             "out, or with a name that the World does not know, the session is in no experiment "
             "that excludes anyone. They are not kept.",

@@ -12,6 +12,7 @@ from tests.unit.controllers.experiment.script import (
     experiment,
     proven,
     running,
+    world,
     worse,
 )
 
@@ -261,3 +262,67 @@ def test_a_look_that_is_repeated_says_the_same() -> None:
     first = script.look()
     assert script.look() == first
     assert script.plan.events == ()
+
+
+#: Until a quarter past one.
+RAIDS = {"starts": "2026-11-23T11:00:00Z", "ends": "2026-11-23T13:15:00Z"}
+UNTIL = "freeze window raids lasts until 2026-11-23T13:15:00Z"
+
+
+def freeze(script: Script, **once: str) -> None:
+    """In the World nothing begins by itself for some hours."""
+    script.world = world(freezeWindows=[{"name": "raids", "once": RAIDS | once}])
+
+
+def test_in_a_freeze_none_begins_and_it_says_until_when() -> None:
+    script = Script()
+    freeze(script)
+    status = script.look()
+    assert (status.phase, status.next) == ("Waiting", UNTIL)
+    assert UNTIL in (status.message or "")
+    assert script.plan.again_in == 75 * 60
+    assert script.look(75).phase == "Running"
+
+
+def test_in_a_freeze_no_step_ends_by_itself_and_whoever_asks_goes_on() -> None:
+    script = running()
+    freeze(script)
+    status = script.look(61)
+    assert (status.phase, status.step, status.next) == ("Running", 1, UNTIL)
+    assert "and it goes on by itself no sooner" in (status.message or "")
+    outcome, said = script.ask("SkipStep")
+    assert (outcome, said) == ("Done", f"it goes on, though {UNTIL}")
+    assert "FreezeOverridden" in [event.reason for event in script.plan.events]
+    assert script.status.step == 2
+    assert script.ask("SkipStep")[0] == "Refused"
+    assert "FreezeOverridden" not in [event.reason for event in script.plan.events]
+
+
+def test_in_a_freeze_nothing_is_promoted_by_itself_and_harm_goes_back() -> None:
+    ends = {"ends": "2026-11-24T12:00:00Z"}
+    script = running(promotion={"approval": "Automatic"})
+    script.look(61)
+    freeze(script, **ends)
+    script.play(better, 200)
+    status = script.look(61)
+    assert status.verdict is not None
+    assert (status.phase, status.verdict.kind) == ("Running", "Proven")
+    assert script.look(24 * 60).phase == "Promoting"
+    other = running()
+    freeze(other, **ends)
+    other.play(worse, 200)
+    assert other.look().phase == "RolledBack"
+    assert other.look().phase == "RolledBack"
+    assert other.ask("Retry")[1].startswith("it begins again, though freeze window raids")
+    assert other.status.phase == "Running"
+
+
+def test_in_a_freeze_a_person_is_asked_and_may_approve() -> None:
+    script = running()
+    script.look(61)
+    freeze(script, ends="2026-11-24T12:00:00Z")
+    script.play(better, 200)
+    assert script.look(61).phase == "AwaitingApproval"
+    assert script.ask("Approve")[1].startswith("everyone gets it, though freeze window raids")
+    script.look_at_the_world()
+    assert script.look().phase == "Promoted"

@@ -280,7 +280,8 @@ def test_what_is_proven_is_what_everyone_is_told_by() -> None:
     assert [each.source for each in stage.spoken.prompts] == ["Promoted", "Default"]
     assert stage.look().phase == "Promoted"
     assert stage.world is not None
-    assert stage.look_at_the_world().status.dump().get("promoted", []) == []  # type: ignore[union-attr]
+    stage.look_at_the_world()
+    assert stage.world.status.promoted == []
     assert stage.look_at_the_teller().prompts == {"system.j2": NEW}
     assert not [event for event in stage.told.events if "Promotion" in event.reason]
 
