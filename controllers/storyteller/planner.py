@@ -38,6 +38,8 @@ def plan(seen: StorytellerObserved, now: datetime) -> Plan:
         except MissingTextError as missing:
             blocked = missing.verdict()
     ours, conflicts = split_conflicts(desired, seen.children, meta.uid)
+    if conflicts:  # nothing is promoted whose text could not be kept
+        held = None
     voices = _voices(seen)
     logs = audit.join(storyteller.status.audit, seen.reports, meta.namespace, meta.name, now)
     verdict = say.conflict("Storyteller", conflicts) or blocked

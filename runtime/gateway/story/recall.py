@@ -109,7 +109,7 @@ def key_of(
     blank = replace(scene, question=_BLANK)
     scope = _digest(
         # A template may tell something only with some questions.
-        config.model_dump(exclude={"generation", "cache", "trials", "tried"}),
+        config.model_dump(exclude={"generation", "cache", "cohorts", "trials", "tried"}),
         {field.name: getattr(blank, field.name) for field in fields(blank)},
         [
             [

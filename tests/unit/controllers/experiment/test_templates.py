@@ -321,6 +321,22 @@ def test_a_text_that_somebody_tampered_with_is_told_to_nobody() -> None:
     assert "its text in ConfigMap bard-promoted is gone" in str(stage.told.events)
 
 
+def test_where_the_text_cannot_be_kept_nothing_is_promoted_and_it_says_so() -> None:
+    stage = proven()
+    stage.ask("Approve")
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "x", "controller": True}
+    meta = {"name": "bard-promoted", "namespace": "play", "uid": "m", "ownerReferences": [owner]}
+    foreign = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {}}
+    stage.its = Children([*stage.its, foreign])
+    stage.look_at_the_teller()
+    assert stage.spoken.promoted == []
+    assert condition(stage.told, "Stalled").status == "True"
+    assert stage.look().phase == "Promoting"
+    stage.its = Children(each for each in stage.its if each["metadata"]["name"] != "bard-promoted")
+    stage.look_at_the_teller()
+    assert stage.look().phase == "Promoted"
+
+
 @pytest.mark.parametrize("trouble", ["edited", "text gone", "teller gone"])
 def test_what_cannot_be_taken_over_goes_back(trouble: str) -> None:
     stage = proven()
