@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from controllers.conditions import clip
 from controllers.diagnosis import Fault, diagnose
 from controllers.ensemble import routes, workload
-from controllers.ensemble.capacity import Fleet, divide
-from controllers.ensemble.lines import Course, Line, Replicas
 from controllers.ensemble.revision import (
     Rendered,
     child_name,
     controller_revision,
     revision,
 )
+from controllers.ensemble.rollout.capacity import Fleet, divide
+from controllers.ensemble.rollout.lines import Course, Line, Replicas
 from controllers.ensemble.variants import Located, Way, statuses
 from controllers.observed import EnsembleObserved
 from controllers.plan import Object, leaving

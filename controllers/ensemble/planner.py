@@ -7,14 +7,15 @@ from typing import Literal
 
 from controllers import conditions as say
 from controllers.conditions import Verdict
-from controllers.ensemble import analysis, budget, routes, smoke, watch
-from controllers.ensemble.budget import Accounts
+from controllers.ensemble import routes
 from controllers.ensemble.members import MemberPlan, line_of, plan_member
 from controllers.ensemble.models import locate, needless
 from controllers.ensemble.retire import LINGER, retire
 from controllers.ensemble.revision import digest
-from controllers.ensemble.rollout import SENT_BACK, UNDER_WAY, Around, Decision, decide
-from controllers.ensemble.terms import agreed
+from controllers.ensemble.rollout import analysis, budget, smoke, watch
+from controllers.ensemble.rollout.budget import Accounts
+from controllers.ensemble.rollout.decide import SENT_BACK, UNDER_WAY, Around, Decision, decide
+from controllers.ensemble.rollout.terms import agreed
 from controllers.ensemble.workload import ensemble_labels
 from controllers.freeze import frozen
 from controllers.observed import EnsembleObserved

@@ -1,5 +1,5 @@
 """What the sessions of an experiment amount to, and how many it takes. How it is computed, and
-where the checkpoint is from, is as for rollouts (`controllers.ensemble.analysis`)."""
+where the checkpoint is from, is as for rollouts (`controllers.ensemble.rollout.analysis`)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from controllers import pace
 from controllers.conditions import clip
 from controllers.delivery.plan import Metric
-from controllers.ensemble import analysis
-from controllers.ensemble.analysis import Known
+from controllers.ensemble.rollout import analysis
+from controllers.ensemble.rollout.analysis import Known
 from controllers.experiment import sizing
 from controllers.experiment.terms import Terms
 from controllers.plan import Object
@@ -62,7 +62,7 @@ def judge(
     now: datetime,
 ) -> Judgement | None:
     """Count what was seen, and say what it amounts to; None where nobody is in its arms. See
-    `controllers.ensemble.analysis.judge`."""
+    `controllers.ensemble.rollout.analysis.judge`."""
     if terms.plan is None or status.salt is None or not is_open(status, terms):
         return None
     from controllers.delivery import view

@@ -9,7 +9,7 @@ from typing import Literal
 
 from controllers import conditions as say
 from controllers.conditions import Said, Verdict
-from controllers.ensemble import analysis
+from controllers.ensemble.rollout import analysis
 from controllers.experiment import evidence, sizing
 from controllers.experiment.evidence import config_map_name
 from controllers.experiment.run import HARMFUL, Decision, decide

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from controllers import templates as names
 from controllers.delivery.plan import DEFAULT_MARGIN, AnalysisPlan, Margin, Metric, PlanError
 from controllers.ensemble.revision import digest
-from controllers.ensemble.terms import game_metric
+from controllers.ensemble.rollout.terms import game_metric
 from controllers.experiment import templates
 from controllers.experiment.templates import NotYetError
 from controllers.freeze import Frozen, frozen

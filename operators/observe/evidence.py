@@ -8,8 +8,8 @@ is a change that has the ensemble looked at again, and without a pause that woul
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from controllers.ensemble import analysis, watch
-from controllers.ensemble.terms import agreed
+from controllers.ensemble.rollout import analysis, watch
+from controllers.ensemble.rollout.terms import agreed
 from controllers.experiment import evidence as outcomes
 from controllers.experiment import terms as experiments
 from controllers.observed import ExperimentObserved

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ValidationError
 
 from controllers.conditions import clip
 from controllers.delivery.windows import ARMS, Queries, Told, WatchedArm, due, heard
-from controllers.ensemble import analysis
-from controllers.ensemble.terms import agreed
+from controllers.ensemble.rollout import analysis
+from controllers.ensemble.rollout.terms import agreed
 from controllers.plan import Children
 from crds import ModelEnsemble, World
 from operators import backoff

@@ -16,8 +16,16 @@ from cli import report
 from cli.main import app
 from cli.picture import Story, render
 from crds.history import History
-from tests.unit.controllers.test_analysis import ERRORS, Gateway, begun, compared, judged, kept, see
-from tests.unit.controllers.test_rollout import PERSON, TIMED, Stage
+from tests.unit.controllers.ensemble.rollout.test_analysis import (
+    ERRORS,
+    Gateway,
+    begun,
+    compared,
+    judged,
+    kept,
+    see,
+)
+from tests.unit.controllers.ensemble.rollout.test_rollout import PERSON, TIMED, Stage
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 VOID = {"meta", "br"}

@@ -12,8 +12,8 @@ from cli import report
 from cli.picture import Story, render
 from cli.picture.figures import times
 from tests.unit.controllers.builders import llamacpp, world
-from tests.unit.controllers.test_analysis import Gateway
-from tests.unit.controllers.test_rollout import Stage
+from tests.unit.controllers.ensemble.rollout.test_analysis import Gateway
+from tests.unit.controllers.ensemble.rollout.test_rollout import Stage
 
 PAGES = Path(__file__).parents[3] / "docs" / "examples"
 STEPS = [

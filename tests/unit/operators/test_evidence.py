@@ -13,7 +13,7 @@ from controllers.delivery.checkpoint import dump, dump_watch, load
 from controllers.delivery.evidence import start
 from controllers.delivery.plan import AnalysisPlan
 from controllers.delivery.watch import begin
-from controllers.ensemble.terms import agreed
+from controllers.ensemble.rollout.terms import agreed
 from controllers.plan import Children, Object
 from crds import API_VERSION, ModelEnsemble
 from crds.observations import Observations

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from controllers.delivery.checkpoint import dump
 from controllers.delivery.evidence import start
 from controllers.delivery.windows import LOG, Told
-from controllers.ensemble.terms import agreed
+from controllers.ensemble.rollout.terms import agreed
 from controllers.plan import Children, Object
 from crds import ModelEnsemble, World
 from operators.observe.prometheus import SELDOM, Prometheus

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from controllers.delivery.evidence import Arm
-from controllers.ensemble import analysis, watch
-from controllers.ensemble.terms import agreed
+from controllers.ensemble.rollout import analysis, watch
+from controllers.ensemble.rollout.terms import agreed
 from controllers.observed import ExperimentObserved, StorytellerGone
 from controllers.plan import Children, Defaults, Event, Object, Plan, Ref, owner, split_conflicts
 from crds import API_VERSION, ModelEnsemble, World

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from controllers.ensemble.capacity import handed
+from controllers.ensemble.rollout.capacity import handed
 from controllers.plan import Object, Ref
 from operators.faults import KillAt, Moment
 from operators.kube import Allowance

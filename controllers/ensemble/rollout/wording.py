@@ -4,8 +4,8 @@ follows from the state, and nothing follows from it."""
 from collections.abc import Mapping
 
 from controllers.conditions import clip
-from controllers.ensemble import capacity
-from controllers.ensemble.lines import Line, Revisions
+from controllers.ensemble.rollout import capacity
+from controllers.ensemble.rollout.lines import Line, Revisions
 from crds.ensemble import FULL
 from crds.rollout import Rollout, RolloutStatus
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controllers.ensemble.terms import agreed
+from controllers.ensemble.rollout.terms import agreed
 from controllers.plan import Children, Object
 from crds.history import HISTORY_KEY, History
 from crds.observations import Observation, Observations
 from crds.rollout import Rollout, RolloutVerdict
 from tests.unit.controllers.builders import condition, llamacpp, world
-from tests.unit.controllers.test_rollout import PERSON, TIMED, Stage
+from tests.unit.controllers.ensemble.rollout.test_rollout import PERSON, TIMED, Stage
 
 ERRORS = {"metric": "member-errors", "marginPoints": "5"}
 CHANGED = llamacpp("jester", role="You joke.")

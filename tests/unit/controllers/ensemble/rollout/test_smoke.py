@@ -6,7 +6,7 @@ import pytest
 
 from controllers.plan import Object
 from tests.unit.controllers.builders import hosted, llamacpp
-from tests.unit.controllers.test_rollout import Stage, begun
+from tests.unit.controllers.ensemble.rollout.test_rollout import Stage, begun
 
 
 def question(stage: Stage) -> Object:

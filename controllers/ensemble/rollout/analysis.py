@@ -1,7 +1,7 @@
 """What the sessions of a rollout amount to: the checkpoint as it stands in the cluster and what the
 gateways saw since, and Prometheus says, go in; the next checkpoint and the verdict on it come out.
 
-What follows from a verdict is `rollout`'s. The statistics are those of `controllers.delivery`; they
+What follows from a verdict is `decide`'s. The statistics are those of `controllers.delivery`; they
 bring NumPy with them, so they are imported when an analysis is under way and not before.
 """
 
@@ -15,8 +15,8 @@ from controllers.conditions import clip, timestamp
 from controllers.delivery import history
 from controllers.delivery.plan import AnalysisPlan
 from controllers.delivery.windows import LOG, Queries, Told, whole
-from controllers.ensemble.rollout import UNDER_WAY
-from controllers.ensemble.terms import Terms
+from controllers.ensemble.rollout.decide import UNDER_WAY
+from controllers.ensemble.rollout.terms import Terms
 from controllers.plan import Object
 from controllers.pods import child
 from crds.common import LastRequest

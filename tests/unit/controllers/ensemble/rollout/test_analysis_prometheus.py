@@ -7,12 +7,18 @@ from typing import Any
 import pytest
 
 from controllers.delivery.windows import Told, Window
-from controllers.ensemble.terms import agreed
+from controllers.ensemble.rollout.terms import agreed
 from controllers.plan import Object
 from crds.rollout import Rollout, RolloutVerdict
 from tests.unit.controllers.builders import DEFAULTS, condition, llamacpp, world
-from tests.unit.controllers.test_analysis import CHANGED, ERRORS, Gateway, checkpoint, history
-from tests.unit.controllers.test_rollout import TIMED, Stage
+from tests.unit.controllers.ensemble.rollout.test_analysis import (
+    CHANGED,
+    ERRORS,
+    Gateway,
+    checkpoint,
+    history,
+)
+from tests.unit.controllers.ensemble.rollout.test_rollout import TIMED, Stage
 
 ADDRESS = "http://prometheus:9090"
 QUESTS = {

@@ -18,12 +18,12 @@ from datetime import datetime, timedelta
 
 from controllers import pace
 from controllers.conditions import Said, timestamp
-from controllers.ensemble import capacity
-from controllers.ensemble.lines import Course, Line, Revisions
 from controllers.ensemble.revision import digest
-from controllers.ensemble.smoke import Smoke
-from controllers.ensemble.terms import Terms
-from controllers.ensemble.wording import (
+from controllers.ensemble.rollout import capacity
+from controllers.ensemble.rollout.lines import Course, Line, Revisions
+from controllers.ensemble.rollout.smoke import Smoke
+from controllers.ensemble.rollout.terms import Terms
+from controllers.ensemble.rollout.wording import (
     WITHOUT_PROOF,
     may_be_asked,
     names,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controllers.ensemble.capacity import Fleet, divide, handed, spare, tried
+from controllers.ensemble.rollout.capacity import Fleet, divide, handed, spare, tried
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controllers.ensemble.terms import agreed
+from controllers.ensemble.rollout.terms import agreed
 from controllers.plan import Children, Object
 from crds.ensemble import ModelEnsembleStatus
 from crds.rollout import MarginUse, Rollout
 from tests.unit.controllers.builders import condition, llamacpp, world
-from tests.unit.controllers.test_analysis import ERRORS, Gateway, begun
-from tests.unit.controllers.test_rollout import TIMED, Stage
+from tests.unit.controllers.ensemble.rollout.test_analysis import ERRORS, Gateway, begun
+from tests.unit.controllers.ensemble.rollout.test_rollout import TIMED, Stage
 
 #: One promotion that costs more than half a point, and no second one.
 SMALL = {**ERRORS, "budgetPoints": "5.5"}

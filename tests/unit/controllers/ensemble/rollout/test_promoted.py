@@ -9,7 +9,7 @@ from controllers.plan import Object
 from crds.observations import Observation, Observations
 from crds.rollout import RolloutWatch
 from tests.unit.controllers.builders import condition, llamacpp
-from tests.unit.controllers.test_analysis import (
+from tests.unit.controllers.ensemble.rollout.test_analysis import (
     CHANGED,
     ERRORS,
     Gateway,
@@ -17,7 +17,7 @@ from tests.unit.controllers.test_analysis import (
     checkpoint,
     history,
 )
-from tests.unit.controllers.test_rollout import TIMED, Stage
+from tests.unit.controllers.ensemble.rollout.test_rollout import TIMED, Stage
 
 
 def promoted(*guardrails: Object, steps: Any = (TIMED,), **more: Any) -> tuple[Stage, Gateway]:

@@ -1,5 +1,5 @@
 """What became of what was promoted: within the rollback window some sessions are watched on, and
-held against what promotion promised. What follows from it is `rollout`'s.
+held against what promotion promised. What follows from it is `decide`'s.
 
 The promise follows from the checkpoint of the rollout, which stays as it was at promotion, so that
 the watch can be computed again from there and from the logs.
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from controllers.conditions import clip
 from controllers.delivery.plan import AnalysisPlan
-from controllers.ensemble import analysis
-from controllers.ensemble.analysis import Known
-from controllers.ensemble.terms import Terms
+from controllers.ensemble.rollout import analysis
+from controllers.ensemble.rollout.analysis import Known
+from controllers.ensemble.rollout.terms import Terms
 from controllers.plan import Object
 from crds.observations import Observations
 from crds.rollout import Rollout, RolloutStatus, RolloutWatch
