@@ -14,7 +14,8 @@ from controllers.ensemble.revision import (
     revision,
 )
 from controllers.ensemble.rollout.capacity import Fleet, divide
-from controllers.ensemble.rollout.lines import Course, Line, Replicas
+from controllers.ensemble.rollout.course import Course
+from controllers.ensemble.rollout.lines import Line, Replicas
 from controllers.ensemble.variants import Located, Way, statuses
 from controllers.observed import EnsembleObserved
 from controllers.plan import Object, leaving

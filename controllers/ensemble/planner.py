@@ -12,10 +12,12 @@ from controllers.ensemble.members import MemberPlan, line_of, plan_member
 from controllers.ensemble.models import locate, needless
 from controllers.ensemble.retire import LINGER, retire
 from controllers.ensemble.revision import digest
-from controllers.ensemble.rollout import analysis, budget, smoke, watch
+from controllers.ensemble.rollout import analysis, budget, record, smoke, watch
 from controllers.ensemble.rollout.budget import Accounts
-from controllers.ensemble.rollout.decide import SENT_BACK, UNDER_WAY, Around, Decision, decide
+from controllers.ensemble.rollout.decide import Decision, decide
+from controllers.ensemble.rollout.phases import SENT_BACK, UNDER_WAY
 from controllers.ensemble.rollout.terms import agreed
+from controllers.ensemble.rollout.turn import Around
 from controllers.ensemble.workload import ensemble_labels
 from controllers.freeze import frozen
 from controllers.observed import EnsembleObserved
@@ -129,10 +131,10 @@ def plan(seen: EnsembleObserved, now: datetime) -> Plan:
         conflicts += foreign
     looked = judged.known if judged else sight.known if sight else None
     counted = looked or analysis.opening(terms, rollout.status, stored)
-    if known := counted or analysis.standing(rollout.status, stored):
-        known = analysis.logged(known, rollout.status, answer, now)
+    if known := counted or record.standing(rollout.status, stored):
+        known = record.logged(known, rollout.status, answer, now)
         name, tags = analysis.config_map_name(meta.name), ensemble_labels(meta.name)
-        evidence = analysis.config_map(name, meta.namespace, known, tags, owners)
+        evidence = record.config_map(name, meta.namespace, known, tags, owners)
         kept, foreign = split_groups([[evidence]], seen.children, meta.uid)
         conflicts += foreign
         (first if counted else ours).extend(kept)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from controllers.conditions import timestamp
-from controllers.ensemble.rollout.decide import UNDER_WAY
+from controllers.ensemble.rollout.phases import UNDER_WAY
 from controllers.ensemble.variants import Way, ways
 from controllers.ensemble.workload import ensemble_labels
 from controllers.plan import Object

@@ -10,7 +10,7 @@ from controllers import pace
 from controllers.conditions import clip
 from controllers.delivery.plan import Metric
 from controllers.ensemble.rollout import analysis
-from controllers.ensemble.rollout.analysis import Known
+from controllers.ensemble.rollout.record import Known
 from controllers.experiment import sizing
 from controllers.experiment.terms import Terms
 from controllers.plan import Object

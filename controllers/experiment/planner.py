@@ -9,7 +9,7 @@ from typing import Literal
 
 from controllers import conditions as say
 from controllers.conditions import Said, Verdict
-from controllers.ensemble.rollout import analysis
+from controllers.ensemble.rollout import analysis, record
 from controllers.experiment import evidence, sizing
 from controllers.experiment.evidence import config_map_name
 from controllers.experiment.run import HARMFUL, Decision, decide
@@ -55,10 +55,10 @@ def plan(seen: ExperimentObserved, now: datetime) -> Plan:
         counted = analysis.begun(terms.plan, status.salt, stored)
     answer = say.answer(before, now, decision.said)
     desired: list[Object] = []
-    if known := counted or analysis.standing(status, stored):
-        known = analysis.logged(known, status, answer, now)
+    if known := counted or record.standing(status, stored):
+        known = record.logged(known, status, answer, now)
         owners = owner("EvolutionExperiment", API_VERSION, meta.name, meta.uid)
-        desired.append(analysis.config_map(name, meta.namespace, known, labels(meta.name), owners))
+        desired.append(record.config_map(name, meta.namespace, known, labels(meta.name), owners))
     ours, conflicts = split_conflicts(desired, seen.children, meta.uid)
     if conflicts:  # nothing begins, and nothing follows, that could not be counted
         status = before

@@ -11,51 +11,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeGuard
 
 from controllers import pace
-from controllers.conditions import clip, timestamp
+from controllers.conditions import clip
 from controllers.delivery import history
 from controllers.delivery.plan import AnalysisPlan
 from controllers.delivery.windows import LOG, Queries, Told, whole
-from controllers.ensemble.rollout.decide import UNDER_WAY
+from controllers.ensemble.rollout.phases import UNDER_WAY
+from controllers.ensemble.rollout.record import CHECKPOINT_KEY, WINDOWS_KEY, Known, past_of, text_of
 from controllers.ensemble.rollout.terms import Terms
 from controllers.plan import Object
-from controllers.pods import child
-from crds.common import LastRequest
-from crds.experiment import EvolutionExperimentStatus
-from crds.history import HISTORY_KEY, History
 from crds.observations import Observations
 from crds.rollout import Analysis, Judged, Rollout, RolloutStatus, RolloutVerdict
 
 if TYPE_CHECKING:
     from controllers.delivery.evidence import Evidence
     from controllers.delivery.verdict import Verdict
-
-#: What is judged.
-Tried = RolloutStatus | EvolutionExperimentStatus
-
-CHECKPOINT_KEY = "checkpoint.json"
-WATCH_KEY = "watch.json"
-WINDOWS_KEY = "windows.json"
-SALT_KEY = "rollout"
-
-
-@dataclass(frozen=True)
-class Known:
-    """All that is known of a rollout: of its sessions, where they are judged, and how it went."""
-
-    salt: str
-    checkpoint: str | None
-    history: History
-    #: What was seen since promotion.
-    watch: str | None = None
-    #: The checkpoint of what Prometheus said, where it is asked.
-    windows: str | None = None
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the checkpoints, one after the other."""
-        from controllers.delivery import checkpoint
-
-        return checkpoint.digest((self.checkpoint or "") + (self.windows or ""))
 
 
 @dataclass(frozen=True)
@@ -171,8 +140,8 @@ def weigh(
     if beside:
         windows, by_window = _by_window(*beside, salt, stored, overdue)
         said = verdict.both(said, by_window)
-    past = _history(stored, salt, whole(plan, beside[0] if beside else None))
-    if (text, windows) != (_text(stored, salt), _text(stored, salt, WINDOWS_KEY)):
+    past = past_of(stored, salt, whole(plan, beside[0] if beside else None))
+    if (text, windows) != (text_of(stored, salt), text_of(stored, salt, WINDOWS_KEY)):
         past = history.with_look(past, history.look_of(counted, said, now))
     return said, Known(salt, text, past, windows=windows)
 
@@ -214,75 +183,8 @@ def begun(
         return checkpoint.dump(counted_before(plan, salt, stored, key), plan)
 
     windows = text(queries.plan, WINDOWS_KEY) if queries else None
-    past = _history(stored, salt, whole(plan, queries))
+    past = past_of(stored, salt, whole(plan, queries))
     return Known(salt, text(plan, CHECKPOINT_KEY), past, windows=windows)
-
-
-def standing(status: Tried | None, stored: Object | None) -> Known | None:
-    """What is known of a rollout or an experiment of which nothing is counted now, so that its log
-    can go on; None where it is over and nothing was kept."""
-    if status is None or status.salt is None:
-        return None
-    known = read(stored, status.salt)
-    return known if status.phase in UNDER_WAY or known.history.log else None
-
-
-def logged(known: Known, status: Tried | None, asked: LastRequest | None, now: datetime) -> Known:
-    """The same with what a person asked last, the verdict and the phase in its log, where they are
-    not what it said last.
-
-    Args:
-        known: what is to be written.
-        status: the rollout or experiment as it becomes. One with another salt has another log.
-        asked: what a person asked last, and what became of it.
-        now: the time.
-    """
-    if status is None or status.salt != known.salt:
-        return known
-    past, at, verdict, message = known.history, timestamp(now), status.verdict, status.message or ""
-    if asked and asked.action != "Reconcile" and asked.at >= (status.started_at or ""):
-        words = f"{asked.action}: {asked.outcome.lower()}, {asked.message}"
-        past = history.with_entry(past, asked.at, "Request", asked.id, words)
-    if verdict:
-        message = message.replace(f"; {verdict.message}", "").replace(f"{verdict.message}; ", "")
-    if verdict and (verdict.kind != "Undecided" or any(e.kind == "Verdict" for e in past.log)):
-        past = history.with_entry(past, at, "Verdict", verdict.kind, verdict.message)
-    percent = status.traffic_percent
-    mark = f"{status.phase} {status.step} {percent}"
-    if isinstance(status, RolloutStatus) and status.watch and status.watch.drifted:
-        mark += " drifted"
-    return replace(known, history=history.with_entry(past, at, "Phase", mark, message, percent))
-
-
-def config_map(
-    name: str, namespace: str, known: Known, labels: Object, owners: list[Object]
-) -> Object:
-    """The ConfigMap with the checkpoint and the history. It stays after the rollout: who has the
-    logs can compute it again, and anybody can see how it went."""
-    data = {SALT_KEY: known.salt, HISTORY_KEY: history.dump(known.history)}
-    if known.checkpoint is not None:
-        data[CHECKPOINT_KEY] = known.checkpoint
-    if known.watch is not None:
-        data[WATCH_KEY] = known.watch
-    if known.windows is not None:
-        data[WINDOWS_KEY] = known.windows
-    return child(
-        "v1",
-        "ConfigMap",
-        name,
-        namespace,
-        labels=labels,
-        owners=owners,
-        data=data,
-    )
-
-
-def read(stored: Object | None, salt: str) -> Known:
-    """What is stored of a rollout, whether or not it can be understood."""
-    checkpoint, watch, windows = (
-        _text(stored, salt, key) for key in (CHECKPOINT_KEY, WATCH_KEY, WINDOWS_KEY)
-    )
-    return Known(salt, checkpoint, _history(stored, salt), watch, windows)
 
 
 def passed(cursor: Mapping[str, int], seen: Sequence[Observations], salt: str) -> Mapping[str, int]:
@@ -302,19 +204,9 @@ def counted_before(
     from controllers.delivery import checkpoint, evidence
 
     try:
-        return checkpoint.load(_text(stored, salt, key) or "", plan)
+        return checkpoint.load(text_of(stored, salt, key) or "", plan)
     except checkpoint.CheckpointError:
         return evidence.start(plan)
-
-
-def _history(stored: Object | None, salt: str, plan: AnalysisPlan | None = None) -> History:
-    past = history.parse(_text(stored, salt, HISTORY_KEY))
-    return past.model_copy(update={"criteria": history.criteria(plan)}) if plan else past
-
-
-def _text(stored: Object | None, salt: str, key: str = CHECKPOINT_KEY) -> str | None:
-    data = (stored or {}).get("data") or {}
-    return data.get(key) if data.get(SALT_KEY) == salt else None
 
 
 def _overdue(policy: Rollout, status: RolloutStatus, now: datetime) -> bool:

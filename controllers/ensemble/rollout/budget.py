@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from controllers.delivery import margins
 from controllers.delivery.plan import AnalysisPlan, Metric
 from controllers.ensemble.rollout.lines import Line, Revisions
+from controllers.ensemble.rollout.phases import new_of, old_of
 from controllers.ensemble.rollout.terms import Terms
-from controllers.ensemble.rollout.wording import new_of, old_of
 from controllers.ensemble.workload import ensemble_labels
 from controllers.plan import Object
 from controllers.pods import child

@@ -1,4 +1,4 @@
-"""A member as its rollout sees it, and what the rollout has it run."""
+"""A member as its rollout sees it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -82,24 +82,3 @@ class Line:
     def of(self, revisions: Revisions) -> list[Replicas]:
         """The replicas of these."""
         return [self.at(way, rev) for way, rev in revisions.items()]
-
-
-@dataclass(frozen=True)
-class Course:
-    """What a member runs."""
-
-    stable: Revisions
-    #: What is tried out, and whether gateways may ask it.
-    canary: Revisions = field(default_factory=dict)
-    asked: bool = False
-    #: What may be returned to.
-    warm: Revisions = field(default_factory=dict)
-    #: Replicas of what is tried out or warm, by variant.
-    counts: Mapping[str, int] = field(default_factory=dict)
-    #: Pods beyond the member's replicas that there may be.
-    surge: int = 1
-    held_back: str | None = None
-    #: Why nothing is done about what is pending.
-    waits: str | None = None
-    #: Whether that is a person's matter.
-    stuck: bool = False

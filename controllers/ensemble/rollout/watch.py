@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from controllers.conditions import clip
 from controllers.delivery.plan import AnalysisPlan
-from controllers.ensemble.rollout import analysis
-from controllers.ensemble.rollout.analysis import Known
+from controllers.ensemble.rollout import analysis, record
+from controllers.ensemble.rollout.record import Known
 from controllers.ensemble.rollout.terms import Terms
 from controllers.plan import Object
 from crds.observations import Observations
@@ -88,14 +88,14 @@ def look(
         drifted=list(counted.drifted),
         message=clip(_words(counted, plan, share), 512),
     )
-    return Sight(told, replace(analysis.read(stored, status.salt), watch=text))
+    return Sight(told, replace(record.read(stored, status.salt), watch=text))
 
 
 def _seen(plan: AnalysisPlan, salt: str, stored: Object | None) -> "Watch | None":
     """The watch as it was, or at its beginning; None where it is not known what was promised."""
     from controllers.delivery import checkpoint, watch
 
-    known = analysis.read(stored, salt)
+    known = record.read(stored, salt)
     try:
         evidence = checkpoint.load(known.checkpoint or "", plan)
     except checkpoint.CheckpointError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from controllers.conditions import clip
 from controllers.ensemble.rollout import capacity
 from controllers.ensemble.rollout.lines import Line, Revisions
-from crds.ensemble import FULL
+from controllers.ensemble.rollout.phases import names, new_of, old_of
 from crds.rollout import Rollout, RolloutStatus
 
 _PAUSED = "; a person has paused it, and Resume goes on"
@@ -163,18 +163,3 @@ def _shares(status: RolloutStatus, policy: Rollout) -> str:
     if policy.shadow:
         told += f"; {policy.shadow.percent} % of the rest ask it in the shadow"
     return told
-
-
-def new_of(status: RolloutStatus) -> dict[str, str]:
-    return {change.name: change.canary for change in status.revisions}
-
-
-def old_of(status: RolloutStatus) -> dict[str, str]:
-    return {change.name: change.stable for change in status.revisions}
-
-
-def names(revisions: Revisions) -> str:
-    """What people call these revisions: the member's own by its name alone."""
-    return ", ".join(
-        rev if way == FULL else f"{way} {rev}" for way, rev in sorted(revisions.items())
-    )
