@@ -2,8 +2,8 @@
 
 Pure: the status as it was, the members as they are, what a person asks and the time go in; the next
 status and what each member runs come out. Every moment that matters stands in the status, so that
-an operator that is killed at any write comes to the same. What the words become in pods is
-`members`, what gateways are told is `routes`.
+an operator that is killed at any write comes to the same. What becomes of it in pods is
+`controllers.ensemble.members`, what gateways are told is `controllers.ensemble.routes`.
 
     Starting -> Stepping | Paused -> Promoting -> Promoted -> Complete
             \\-----------\\------ Aborted      \\- Returning -> Undone
