@@ -28,7 +28,7 @@ from crds.common import (
     Status,
     short_name_rule,
 )
-from crds.rollout import Judged
+from crds.rollout import Judged, VerdictKind
 from crds.templates import TemplateName
 from crds.tunables import TunableName, ValueText
 
@@ -404,7 +404,7 @@ class ExperimentVerdict(Model):
     """What the sessions of the experiment amount to."""
 
     kind: Annotated[
-        Literal["Undecided", "Proven", "Harm", "BrokenSplit", "Inconclusive"],
+        VerdictKind,
         Field(
             description="`Undecided`: more sessions are needed. `Proven`: the objective is better, "
             "and no guardrail is worse than its margin. `Harm`: a metric is worse. `BrokenSplit`: "

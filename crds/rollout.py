@@ -429,11 +429,15 @@ class Judged(Model):
     ]
 
 
+#: What a look amounts to, of a rollout or an experiment.
+VerdictKind = Literal["Undecided", "Proven", "Harm", "BrokenSplit", "Inconclusive"]
+
+
 class RolloutVerdict(Model):
     """What the sessions of the rollout amount to."""
 
     kind: Annotated[
-        Literal["Undecided", "Proven", "Harm", "BrokenSplit", "Inconclusive"],
+        VerdictKind,
         Field(
             description="`Undecided`: more sessions are needed. `Proven`: no guardrail is worse "
             "than its margin. `Harm`: one is worse. `BrokenSplit`: the arms did not get the "
